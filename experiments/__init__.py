@@ -1,0 +1,1 @@
+"""One file is one experiment: a docstring and a value named `experiment`."""

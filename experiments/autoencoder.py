@@ -1,0 +1,28 @@
+"""The lesson's convolutional autoencoder: 4x4x8 code, 4,385 parameters.
+
+python launch.py --experiment=autoencoder
+"""
+
+from vae_jax import (
+  baselines,
+  evaluate,
+  networks,
+  objectives,
+  pictures,
+  posteriors,
+  results,
+)
+from vae_jax.config import Experiment
+
+experiment = Experiment(
+  network=networks.pooled,
+  latents=4 * 4 * 8,
+  posterior=posteriors.Point,
+  objective=objectives.reconstruction,
+  epochs=25.0,
+  monitor='nll_nats',
+  measures=(evaluate.reconstruction, evaluate.quality),
+  baselines=(baselines.mean_image, baselines.pca),
+  pictures=(pictures.reconstructions, pictures.curves),
+  report=results.beats_baselines,
+)

@@ -1,0 +1,40 @@
+"""Removes noise N(0.5, 0.5) from digits it has never seen.
+
+python launch.py --experiment=denoise
+"""
+
+from functools import partial
+
+from vae_jax import (
+  baselines,
+  evaluate,
+  networks,
+  objectives,
+  pictures,
+  posteriors,
+  results,
+  views,
+)
+from vae_jax.config import Experiment
+
+experiment = Experiment(
+  view=views.noisy,
+  # No narrow bottleneck: noise is removed by what the net knows of digits, not
+  # by squeezing the image.
+  network=partial(networks.unet, widths=(32, 64), dense=256),
+  latents=14 * 14 * 32 + 7 * 7 * 64 + 256,
+  posterior=posteriors.Point,
+  objective=objectives.reconstruction,
+  batch_size=64,
+  steps=600,
+  monitor='mse',
+  measures=(evaluate.reconstruction, evaluate.quality),
+  baselines=(
+    baselines.noisy_input,
+    baselines.gaussian_blur,
+    partial(baselines.pca, components=32),
+    baselines.ridge,
+  ),
+  pictures=(pictures.denoised, pictures.against_baselines, pictures.curves),
+  report=results.beats_baselines,
+)

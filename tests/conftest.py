@@ -1,0 +1,73 @@
+"""Strictness for every test, in one place, before jax is first used.
+
+Four fake CPU devices, so that the laws about devices are tested without any;
+and the persistent compilation cache, so that a second run of the suite is fast.
+"""
+
+import os
+
+os.environ['XLA_FLAGS'] = (
+  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=4'
+)
+os.environ.setdefault('MPLBACKEND', 'Agg')
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update('jax_platforms', 'cpu')
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+jax.config.update('jax_debug_key_reuse', True)
+jax.config.update('jax_legacy_prng_key', 'error')
+jax.config.update('jax_compilation_cache_dir', '/tmp/vae_jax_test_cache')
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
+
+from vae_jax import config, data, evaluate, networks, train  # noqa: E402
+
+
+@pytest.fixture
+def batch():
+  """26 small, non-square, two-channel images of three classes."""
+  rng = np.random.default_rng(0)
+  x = rng.integers(0, 256, (26, 6 * 5 * 2), dtype=np.uint8)
+  label = rng.integers(0, 3, 26).astype(np.int32)
+  return data.Batch(x, label, shape=(6, 5, 2), classes=('a', 'b', 'c'))
+
+
+@pytest.fixture
+def tiny():
+  """A VAE small enough to compile in no time."""
+  return config.Experiment(
+    network=functools.partial(networks.mlp, widths=(16,)),
+    latents=3,
+    batch_size=8,
+    steps=12,
+    steps_per_call=4,
+    measures=(evaluate.elbo,),
+  )
+
+
+@pytest.fixture
+def tiny_data(monkeypatch, batch):
+  """Makes --dataset=tiny load `batch`, its last ten examples as test split."""
+  splits = {
+    'train': jax.tree.map(lambda x: x[:16], batch),
+    'test': jax.tree.map(lambda x: x[16:], batch),
+  }
+  monkeypatch.setitem(data.EMBEDDED, 'tiny', lambda: splits)
+  return splits
+
+
+@pytest.fixture
+def start(batch):
+  """A function (ex) -> (placed data, hyper, state) on some devices."""
+
+  def start(ex, devices):
+    hyper = ex.hyper()
+    state = train.init(jax.random.key(ex.seed), ex, hyper, batch)
+    return data.replicate((batch, hyper, state), devices)
+
+  return start

@@ -1,0 +1,197 @@
+"""Measures of a trained model, pooled over a whole split on all devices.
+
+A measure is (model, params, example, key_B, hyper) -> {name: value_B}; the
+pooled figure is the mean over the split, whatever its size.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from vae_jax import train
+
+# Folded into a run's key, these meet no step's: steps stay below 2 ** 31.
+EVALUATION = 0xFFFFFFFF
+BASELINES = 0xFFFFFFFE
+
+
+def elbo(model, params, example, key_B, hyper):
+  """-ELBO and its two parts per example, in nats: [B]."""
+  del hyper
+  z_BZ, kl_BG = model.infer(params, example, key_B)
+  outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
+  nll_B = -model.log_likelihood(outputs, example.wanted)
+  kl_B = kl_BG.sum(-1)
+  return {'nelbo_nats': nll_B + kl_B, 'nll_nats': nll_B, 'kl_nats': kl_B}
+
+
+def active_latents(model, params, example, key_B, hyper):
+  """First and second moments of z_mean, for the active units: [B, Z]."""
+  del key_B, hyper
+  z_BZ = model.encode(params, example.seen, example.given).mean
+  return {'z_mean': z_BZ, 'z_mean_square': z_BZ**2}
+
+
+def reconstruction(model, params, example, key_B, hyper):
+  """-log likelihood at the mean code, in nats, and the same per pixel: [B]."""
+  del key_B, hyper
+  z_BZ = model.encode(params, example.seen, example.given).mean
+  outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
+  nll_B = -model.log_likelihood(outputs, example.wanted)
+  pixels = example.wanted[0].size
+  return {'nll_nats': nll_B, 'nll_nats_per_pixel': nll_B / pixels}
+
+
+def quality(model, params, example, key_B, hyper):
+  """Squared error and SSIM of the mean image against the wanted one: [B]."""
+  del key_B, hyper
+  image_BHWC = model.reconstruct(params, example.seen, example.given)
+  return image_quality(image_BHWC, example.wanted)
+
+
+def image_quality(image_BHWC, wanted_BHWC):
+  """{'mse': [B], 'ssim': [B]} of images in [0, 1], clipped to that range."""
+  image_BHWC = jnp.clip(image_BHWC, 0.0, 1.0)
+  mse_B = ((image_BHWC - wanted_BHWC) ** 2).mean((1, 2, 3))
+  return {'mse': mse_B, 'ssim': ssim(image_BHWC, wanted_BHWC)}
+
+
+def ssim(a_BHWC, b_BHWC, size: int = 11, sigma: float = 1.5):
+  """Structural similarity per image: [B]; images in [0, 1].
+
+  Gaussian window, mean over the places where it fits (Wang et al. 2004).
+  """
+  size = min(size, *a_BHWC.shape[1:3])
+  blur = functools.partial(_window_mean, size=size, sigma=sigma)
+  mean_a, mean_b = blur(a_BHWC), blur(b_BHWC)
+  var_a = blur(a_BHWC**2) - mean_a**2
+  var_b = blur(b_BHWC**2) - mean_b**2
+  cov = blur(a_BHWC * b_BHWC) - mean_a * mean_b
+  c1, c2 = 0.01**2, 0.03**2
+  similar = (2 * mean_a * mean_b + c1) * (2 * cov + c2)
+  similar /= (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
+  return similar.mean((1, 2, 3))
+
+
+def _window_mean(x_BHWC, size, sigma):
+  # A separable blur as two matrix products: fast on every backend.
+  rows, columns = (_band(n, size, sigma) for n in x_BHWC.shape[1:3])
+  x_BHWC = jnp.einsum('ph,bhwc->bpwc', rows, x_BHWC, precision='highest')
+  return jnp.einsum('qw,bpwc->bpqc', columns, x_BHWC, precision='highest')
+
+
+def _band(n, size, sigma):
+  offset = np.arange(size) - (size - 1) / 2
+  weight = np.exp(-0.5 * (offset / sigma) ** 2)
+  band = np.zeros((n - size + 1, n), np.float32)
+  for i in range(n - size + 1):
+    band[i, i : i + size] = weight / weight.sum()
+  return jnp.asarray(band)
+
+
+def over(ex, measures, devices=None, batch_size: int = 128):
+  """A function (data, hyper, state) -> {name: figure} pooled over the split.
+
+  Any size of split on any number of devices: what is padded weighs 0.
+  """
+  f = functools.partial(_pooled, ex, measures)
+  sums = train.over_devices(f, donate=(), devices=devices)
+  count = len(devices or jax.local_devices())
+
+  def evaluate(data, hyper, state):
+    index_DnB = padded_index(data.size, count, batch_size)
+    means = jax.device_get(sums(data, hyper, state, index_DnB))
+    return derived({name: np.asarray(mean) for name, mean in means.items()})
+
+  return evaluate
+
+
+def padded_index(n: int, devices: int, batch_size: int):
+  """0 .. n-1 laid over devices and batches, padded with -1: [D, n, b]."""
+  batches = -(-n // (devices * batch_size))
+  index = np.full(devices * batches * batch_size, -1, np.int32)
+  index[:n] = np.arange(n)
+  return index.reshape(devices, batches, batch_size)
+
+
+def names(ex, data) -> list[str]:
+  """What the experiment's measures are called on this data; runs nothing."""
+  key, hyper = jax.random.key(0), ex.hyper()
+  init = functools.partial(train.init, ex=ex, hyper=hyper)
+  state = jax.eval_shape(lambda data: init(key, data=data), data)
+  measure = functools.partial(_measured, ex, ex.measures)
+  shapes = jax.eval_shape(measure, data, hyper, state, jnp.zeros(2, int))
+  means = {name: np.zeros(v.shape[1:]) for name, v in shapes.items()}
+  return list(derived(means))
+
+
+def _measured(ex, measures, data, hyper, state, index_b):
+  model = ex.model(data).bind(hyper.z_mask)
+  keys = _position_keys(evaluation_key(state), index_b)
+  example = ex.view(data.take(index_b), keys[0], hyper)
+  values = {}
+  for measure in measures:
+    values |= measure(model, state.params, example, keys[1], hyper)
+  return values
+
+
+def _pooled(ex, measures, data, hyper, state, index_nb, axis):
+  def body(_, index_b):
+    values = _measured(ex, measures, data, hyper, state, index_b)
+    weight_b = index_b >= 0
+    sums = {name: _weighted_sum(v, weight_b) for name, v in values.items()}
+    return None, (sums, weight_b.sum())
+
+  _, (sums_n, count_n) = lax.scan(body, None, index_nb)
+  total = lax.psum(count_n.sum(), axis)
+  return {k: lax.psum(v.sum(0), axis) / total for k, v in sums_n.items()}
+
+
+def _position_keys(key, index_b):
+  # By position in the split: the same noise however it is cut into batches.
+  key_view, key_latent = jax.random.split(key)
+  per_example = jax.vmap(jax.random.fold_in, (None, 0))
+  return per_example(key_view, index_b), per_example(key_latent, index_b)
+
+
+def _weighted_sum(value_b, weight_b):
+  weight = weight_b.reshape(-1, *[1] * (value_b.ndim - 1))
+  # Not a product: a padded row must not turn a sum into NaN.
+  return jnp.where(weight, value_b, 0.0).sum(0)
+
+
+def derived(means: dict) -> dict:
+  """Figures that follow from pooled means: psnr_db, active_units."""
+  figures = {k: float(v) for k, v in means.items() if np.ndim(v) == 0}
+  if 'mse' in figures:
+    figures['psnr_db'] = psnr(figures['mse'])
+  if 'z_mean_square' in means:
+    variance_Z = means['z_mean_square'] - means['z_mean'] ** 2
+    # Burda et al. 2016: a latent whose mean moves by more than this is used.
+    figures['active_units'] = int((variance_Z > 0.01).sum())
+  return figures
+
+
+def psnr(mse: float) -> float:
+  """Peak signal to noise of images in [0, 1] with this pooled MSE, in dB."""
+  return float(-10 * np.log10(max(mse, 1e-12)))
+
+
+@functools.partial(jax.jit, static_argnames='ex')
+def examples(ex, data, hyper, key):
+  """The view of a whole split, keys by position.
+
+  With the test split and the evaluation key, the very images that the measures
+  saw.
+  """
+  index_N = jnp.arange(data.size)
+  key_view_N, _ = _position_keys(key, index_N)
+  return ex.view(data.take(index_N), key_view_N, hyper)
+
+
+def evaluation_key(state):
+  """The key from which a split's noise is drawn, the same at every test."""
+  return jax.random.fold_in(state.key, EVALUATION)

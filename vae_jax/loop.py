@@ -1,0 +1,182 @@
+"""The training loop on the host: call K steps, test, log, save, stop early."""
+
+import contextlib
+import functools
+import signal
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vae_jax import checkpoint, config, data, evaluate, log, train
+
+
+class RunError(Exception):
+  """Why a run cannot start or go on, in one line."""
+
+
+class Interrupted(RunError):
+  """A signal stopped the run; what it had learned is on disk."""
+
+  def __init__(self, line: str, number: int):
+    super().__init__(line)
+    self.signal = number
+
+
+class Ready(NamedTuple):
+  """A run that could take its next step: state and hyper on the devices."""
+
+  ex: config.Experiment
+  splits: dict  # host batches
+  hyper: Any
+  state: train.State
+  devices: list
+
+
+class Signals:
+  """Remembers SIGINT and SIGTERM while a run is in its loop."""
+
+  def __init__(self):
+    self.caught = None
+
+  def __enter__(self):
+    """Takes the signals over."""
+    wanted = (signal.SIGINT, signal.SIGTERM)
+    self.before = {s: signal.signal(s, self._catch) for s in wanted}
+    return self
+
+  def __exit__(self, *error):
+    """Gives them back."""
+    for number, handler in self.before.items():
+      signal.signal(number, handler)
+
+  def _catch(self, number, frame):
+    del frame
+    self.caught = signal.Signals(number)
+
+
+def loop(ready: Ready, manager, writer, clock):
+  """Trains to the last step: (state, test metrics, {steps_per_s, ...})."""
+  ex, splits, hyper, state, devices = ready
+  placed = {k: data.replicate(b, devices) for k, b in splits.items()}
+  total, first = ex.total_steps(splits['train'].size), int(state.step)
+  with clock('compile'):
+    call = compiled_steps(ex, placed['train'], hyper, state, devices)
+    test = evaluate.over(ex, ex.measures, devices)
+    tests = test(placed['test'], hyper, state)
+  if first == 0:
+    writer.scalars(0, prefixed('test', tests))
+  step, call = first, functools.partial(call, placed['train'], hyper)
+  progress = log.Progress(total, start=first)
+  with Signals() as signals, contextlib.closing(progress):
+    while step < total:
+      goal = min(total, next_report(ex, total, step))
+      with clock('train'):
+        state, metrics = train_to(
+          goal,
+          call,
+          state,
+          ex,
+          splits['train'].size,
+          devices,
+          progress,
+          signals,
+        )
+      step = int(state.step)
+      with clock('evaluate'):
+        tests = test(placed['test'], hyper, state)
+      rates = throughput(ex, step - first, clock)
+      means = {k: float(v.mean()) for k, v in metrics.items() if len(v)}
+      del means['refused']
+      writer.scalars(
+        step, prefixed('train', means) | prefixed('test', tests) | rates
+      )
+      with clock('save'):
+        checkpoint.save(manager, step, state, {ex.monitor: tests[ex.monitor]})
+      stop_early(ex, metrics['refused'], signals, step, total)
+  return state, tests, throughput(ex, step - first, clock)
+
+
+def compiled_steps(ex, placed, hyper, state, devices):
+  """K steps over all devices, compiled for these arrays."""
+  f = train.over_devices(functools.partial(train.steps, ex), devices=devices)
+  index = step_index(ex, placed.size, devices, 0, 0)
+  return f.lower(placed, hyper, state, index).compile()
+
+
+def step_index(ex, n: int, devices, start: int, count: int):
+  """Examples of `count` steps from `start`, padded with -1: [D, K, B/D]."""
+  size = ex.batch_size
+  index = np.full((ex.steps_per_call, size), -1, np.int32)
+  order = data.order(ex.seed, n, start * size, count * size)
+  index[:count] = order.reshape(count, size)
+  split = index.reshape(len(index), len(devices), size // len(devices))
+  return np.ascontiguousarray(split.swapaxes(0, 1))
+
+
+def next_report(ex, total: int, step: int) -> int:
+  """The step of the next test and checkpoint: by default ten a run, at whole
+  calls of K steps."""
+  every = ex.report_every
+  if every is None:
+    every = -(-total // (10 * ex.steps_per_call)) * ex.steps_per_call
+  return (step // every + 1) * every
+
+
+def train_to(goal, call, state, ex, n, devices, progress, signals):
+  """Calls of K steps up to the goal: (State, metrics of every step).
+
+  Reads the metrics of a call while the next one runs. Ends early on a signal or
+  once an update was refused.
+  """
+  step, running, parts = int(state.step), None, []
+  while step < goal and not signals.caught:
+    count = min(goal - step, ex.steps_per_call)
+    state, metrics = call(state, step_index(ex, n, devices, step, count))
+    step += count
+    if running and fetch(running, parts, progress)['refused'].any():
+      break
+    running = (step, count, metrics)
+  if running:
+    fetch(running, parts, progress)
+  names = parts[0] if parts else ['refused']
+  metrics = {k: np.concatenate([[], *(p[k] for p in parts)]) for k in names}
+  return jax.block_until_ready(state), metrics
+
+
+def fetch(running, parts, progress):
+  """The metrics of a running call on the host, also appended to parts."""
+  step, count, metrics_K = running
+  part = {k: v[:count] for k, v in jax.device_get(metrics_K).items()}
+  parts.append(part)
+  progress.update(step, loss=float(part['loss'][-1]))
+  return part
+
+
+def throughput(ex, steps: int, clock) -> dict[str, float]:
+  """Steps and images per second of training, compiling and testing apart."""
+  seconds = clock.seconds.get('train', 0.0)
+  if not steps or not seconds:
+    return {}
+  rate = steps / seconds
+  return {'steps_per_s': rate, 'images_per_s': rate * ex.batch_size}
+
+
+def prefixed(split: str, metrics: dict) -> dict:
+  """{'loss': 1} -> {'test/loss': 1}."""
+  return {f'{split}/{name}': value for name, value in metrics.items()}
+
+
+def stop_early(ex, refused_K, signals, step: int, total: int):
+  """RunError after an update that was not finite or a signal."""
+  if refused_K.any():
+    raise RunError(
+      f'step {step + 1}: the loss or a gradient was not finite; the parameters '
+      f'of step {step} are saved. Try a smaller --learning_rate (it was '
+      f'{ex.learning_rate:g})'
+    )
+  if signals.caught and step < total:
+    line = (
+      f'{signals.caught.name} at step {step} of {total}: saved, go on with '
+    )
+    raise Interrupted(f'{line}--workdir', int(signals.caught))

@@ -1,0 +1,170 @@
+"""What a run ends with: baselines, verdicts, pictures, results.json."""
+
+import json
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax import evaluate, figures, log, views
+
+# A denoiser sees fresh noise at every step; a rival fitted on a small set gets
+# several draws of it, up to this many examples.
+BASELINE_EXAMPLES = 12_000
+UNTABLED = ('step', 'steps_per_s', 'images_per_s', 'compile_s', 'wall_s')
+
+
+class Outcome(NamedTuple):
+  """A finished run: the trained value and where its pictures lie."""
+
+  name: str
+  trained: Any
+  run_dir: pathlib.Path
+  pictures: list
+  seconds: dict  # where the time went
+
+  def summary(self) -> str:
+    """A short table, the verdicts, where the time went, the paths."""
+    figures = self.trained.results
+    parts = [
+      f'{self.name} on {self.trained.ex.dataset}, test split, '
+      f'after {figures["step"]} steps',
+      measures_table(figures),
+      *(f'verdict: {line}' for line in figures['verdicts']),
+      timing(figures, self.seconds),
+      f'run: {self.run_dir}',
+      *(f'picture: {path}' for path in self.pictures),
+    ]
+    return '\n'.join(part for part in parts if part)
+
+
+def finish(name, trained, run_dir, clock, writer=None) -> Outcome:
+  """Baselines, verdicts and pictures; writes results.json and pictures/."""
+  run_dir, figures = pathlib.Path(run_dir), trained.results
+  with clock('baselines'):
+    trained = with_baselines(trained)
+  report = trained.ex.report
+  figures['verdicts'] = list(report(trained)) if report else []
+  with clock('draw'):
+    paths = draw(trained, run_dir, writer)
+  if writer is not None:
+    figures['compile_s'] = clock.seconds['compile']
+    figures['wall_s'] = clock.wall()
+  write_json(run_dir / 'results.json', figures)
+  return Outcome(name, trained, run_dir, paths, dict(clock.seconds))
+
+
+def measures_table(figures: dict) -> str:
+  """The model's measures and, beside them, its rivals'."""
+  rivals = figures.get('baselines', {})
+  names = [
+    k
+    for k, v in figures.items()
+    if isinstance(v, int | float) and k not in UNTABLED
+  ]
+  header = ('', 'this model', *(words(rival) for rival in rivals))
+  rows = [
+    (name, figures[name], *(r.get(name, '') for r in rivals.values()))
+    for name in names
+  ]
+  return log.table(rows, header)
+
+
+def timing(figures: dict, seconds: dict) -> str:
+  """One line that says where the time went and how fast the steps were."""
+  parts = ', '.join(f'{k} {v:.1f} s' for k, v in seconds.items() if v >= 0.05)
+  line = f'time: {sum(seconds.values()):.1f} s ({parts})'
+  if 'steps_per_s' in figures:
+    line += f'; {figures["steps_per_s"]:.1f} steps/s'
+    line += f', {figures["images_per_s"]:.0f} images/s'
+  return line
+
+
+def words(name: str) -> str:
+  """A name as words."""
+  return name.replace('_', ' ')
+
+
+def with_baselines(trained):
+  """trained, with its rivals' predictions and their measures in results."""
+  ex = trained.ex
+  if not ex.baselines:
+    return trained
+  train = training_examples(trained)
+  rivals = {name(b): b(ex, train, trained.test) for b in ex.baselines}
+  quality = jax.jit(evaluate.image_quality)
+  trained.results['baselines'] = {
+    name: pooled_quality(quality, image, trained.test.wanted)
+    for name, image in rivals.items()
+  }
+  trained.rivals.update(rivals)
+  return trained
+
+
+def pooled_quality(quality, image_NHWC, wanted_NHWC) -> dict[str, float]:
+  """mse, psnr_db and ssim of predictions for a whole split."""
+  values = quality(jnp.asarray(image_NHWC), jnp.asarray(wanted_NHWC))
+  return evaluate.derived({k: np.mean(v) for k, v in values.items()})
+
+
+def training_examples(trained) -> views.Example:
+  """Views of the training split for the baselines, as host arrays: several
+  draws of each image if the view is random and the split small."""
+  ex, data = trained.ex, trained.data['train']
+  draws = max(1, BASELINE_EXAMPLES // data.size)
+  key = jax.random.fold_in(trained.state.key, evaluate.BASELINES)
+  parts = []
+  for draw in range(draws):
+    key_draw = jax.random.fold_in(key, draw)
+    view = evaluate.examples(ex, data, trained.hyper, key_draw)
+    parts.append(jax.device_get(view))
+    if len(parts) == 2 and np.array_equal(parts[0].seen, parts[1].seen):
+      return parts[0]  # this view has nothing random in it
+  given = None
+  if parts[0].given is not None:
+    given = np.concatenate([part.given for part in parts])
+  seen = np.concatenate([part.seen for part in parts])
+  return views.Example(seen, np.concatenate([p.wanted for p in parts]), given)
+
+
+def name(f) -> str:
+  """The name of a function, under a partial too."""
+  return getattr(f, 'func', f).__name__
+
+
+def draw(trained, run_dir, writer=None) -> list[pathlib.Path]:
+  """Saves every picture of the experiment that this model has; their paths."""
+  paths = []
+  for picture in trained.ex.pictures:
+    figure = picture(trained)
+    if figure is None:
+      continue
+    path = pathlib.Path(run_dir) / 'pictures' / f'{name(picture)}.png'
+    figures.save(figure, path)
+    if writer is not None:
+      writer.figure(int(trained.state.step), name(picture), path)
+    paths.append(path)
+  return paths
+
+
+def beats_baselines(trained, metric: str = 'psnr_db') -> list[str]:
+  """One verdict a rival: did the model beat it by this metric, by how much."""
+  own = trained.results[metric]
+  lines = []
+  for rival, measures in trained.results.get('baselines', {}).items():
+    gap = own - measures[metric]
+    how = (
+      f'beats {words(rival)} by' if gap > 0 else f'LOSES to {words(rival)} by'
+    )
+    lines.append(f'{how} {abs(gap):.2f} dB')
+  return lines
+
+
+def write_json(path: pathlib.Path, value):
+  """Writes strict JSON atomically: a reader never sees half of it."""
+  temporary = path.with_name(f'.{path.name}.tmp')
+  temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + '\n')
+  os.replace(temporary, path)

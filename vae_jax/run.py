@@ -1,0 +1,195 @@
+"""Whole runs: train or evaluate an experiment in a run directory."""
+
+import contextlib
+import functools
+import importlib.metadata
+import json
+import pathlib
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax import checkpoint, config, data, evaluate, log, results, train
+from vae_jax.loop import Ready, RunError, loop
+from vae_jax.trained import Trained
+
+PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+
+
+class Clock:
+  """Seconds spent in each named part of a run; `started` is a perf_counter."""
+
+  def __init__(self, started=None):
+    now = time.perf_counter()
+    self.started = now if started is None else started
+    self.seconds = {'start': now - self.started}
+
+  @contextlib.contextmanager
+  def __call__(self, part: str):
+    """Adds the time of the block to this part."""
+    start = time.perf_counter()
+    try:
+      yield
+    finally:
+      spent = time.perf_counter() - start
+      self.seconds[part] = self.seconds.get(part, 0.0) + spent
+
+  def wall(self) -> float:
+    """Seconds since the start."""
+    return time.perf_counter() - self.started
+
+
+def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None):
+  """Trains an experiment in run_dir, going on with what is there: an Outcome.
+
+  Raises RunError, DataError or CheckpointError with one clear line, before
+  anything is written if the experiment cannot run.
+  """
+  clock, run_dir = Clock(started), pathlib.Path(run_dir)
+  found = read_config(run_dir)
+  refuse_other(found, ex, run_dir)
+  ready = prepare(ex, data_dir, clock)
+  with contextlib.ExitStack() as stack:
+    stack.enter_context(checkpoint.lock(run_dir))
+    manager = checkpoint.open(run_dir / 'checkpoints', ex.monitor)
+    stack.callback(checkpoint.close, manager)
+    with clock('restore'):
+      ready = resumed(ready, manager, found)
+    write_config(run_dir, name, ex, overrides, ready.devices)
+    writer = log.open(run_dir, resume_step=int(ready.state.step))
+    stack.callback(writer.close)
+    state, tests, rates = loop(ready, manager, writer, clock)
+    trained = Trained(
+      ex, ready.splits, ready.hyper, state, log.read(run_dir), tests | rates
+    )
+    trained.results['step'] = int(state.step)
+    return results.finish(name, trained, run_dir, clock, writer)
+
+
+def evaluate_run(name, ex, run_dir, data_dir=None, started=None):
+  """Measures and draws the newest good checkpoint of run_dir: an Outcome.
+
+  Raises RunError, DataError or CheckpointError with one clear line.
+  """
+  clock, run_dir = Clock(started), pathlib.Path(run_dir)
+  refuse_other(read_config(run_dir), ex, run_dir)
+  ready = prepare(ex, data_dir, clock)
+  with contextlib.ExitStack() as stack:
+    manager = checkpoint.open(run_dir / 'checkpoints', ex.monitor)
+    stack.callback(checkpoint.close, manager)
+    with clock('restore'):
+      restored = checkpoint.restore(manager, ready.state)
+    if restored is None:
+      raise RunError(f'{run_dir} holds no checkpoint: train it first')
+    state, step, notes = restored
+  for note in notes:
+    say(f'warning: {note}')
+  with clock('evaluate'):
+    placed = data.replicate(ready.splits['test'], ready.devices)
+    tests = evaluate.over(ex, ex.measures)(placed, ready.hyper, state)
+  trained = Trained(
+    ex, ready.splits, ready.hyper, state, log.read(run_dir), tests
+  )
+  trained.results['step'] = step
+  return results.finish(name, trained, run_dir, clock)
+
+
+def prepare(ex, data_dir, clock, devices=None) -> Ready:
+  """Data loaded and a fresh state on the devices; errors before any compile."""
+  devices = jax.local_devices() if devices is None else devices
+  with clock('data'):
+    splits = data.load(ex.dataset, data_dir)
+  check(ex, splits, len(devices))
+  with clock('compile'):
+    init = jax.jit(functools.partial(train.init, ex=ex))
+    state = init(
+      jax.random.key(ex.seed), hyper=ex.hyper(), data=splits['train']
+    )
+  hyper, state = data.replicate((ex.hyper(), state), devices)
+  return Ready(ex, splits, hyper, state, devices)
+
+
+def check(ex, splits, devices: int):
+  """RunError if this experiment cannot run on this data and these devices."""
+  if ex.batch_size % devices:
+    down = ex.batch_size // devices * devices or devices
+    raise RunError(
+      f'batch_size {ex.batch_size} cannot be divided over {devices} devices: '
+      f'use a multiple of {devices}, for instance {down}'
+    )
+  try:
+    names = evaluate.names(ex, splits['test'])
+  except (ValueError, TypeError) as error:
+    raise RunError(str(error).splitlines()[0]) from error
+  if ex.monitor not in names:
+    raise RunError(
+      f'monitor {ex.monitor!r} is not measured: there are {", ".join(names)}'
+    )
+
+
+def resumed(ready: Ready, manager, found) -> Ready:
+  """The newest good checkpoint, or the fresh run if there is none."""
+  restored = checkpoint.restore(manager, ready.state, repair=True)
+  if restored is None:
+    return ready
+  state, step, notes = restored
+  for note in notes:
+    say(f'warning: {note}')
+  say(f'resuming at step {step}')
+  devices = described(ready.devices)
+  if found and found['devices'] != devices:
+    say(f'note: it ran on {found["devices"]} before, now on {devices}')
+  # A run that stopped on a bad step may try that step again.
+  zero = data.replicate(jnp.int32(0), ready.devices)
+  return ready._replace(state=state.replace(refused=zero))
+
+
+def read_config(run_dir) -> dict | None:
+  """config.json of a run directory, None if there is none; or RunError."""
+  path = pathlib.Path(run_dir) / 'config.json'
+  if not path.exists():
+    return None
+  try:
+    found = json.loads(path.read_text())
+    found['fields'], found['devices'], found['experiment']
+    return found
+  except (ValueError, KeyError, TypeError) as error:
+    raise RunError(f'{path} is not a config of ours: {error}') from error
+
+
+def refuse_other(found, ex, run_dir):
+  """RunError naming the fields if run_dir holds another experiment's run."""
+  if found is None:
+    return
+  fields = config.differences(found['fields'], config.rendered(ex))
+  if fields:
+    raise RunError(
+      f'{run_dir} holds a run of another configuration: {"; ".join(fields)}'
+    )
+
+
+def write_config(run_dir, name, ex, overrides, devices):
+  """config.json: the run's name, fields, package versions and devices."""
+  versions = {p: importlib.metadata.version(p) for p in PACKAGES}
+  results.write_json(
+    pathlib.Path(run_dir) / 'config.json',
+    {
+      'experiment': name,
+      'overrides': list(overrides),
+      'fields': config.rendered(ex),
+      'versions': {'python': sys.version.split()[0], **versions},
+      'devices': described(devices),
+    },
+  )
+
+
+def described(devices) -> str:
+  """'4 x cpu'."""
+  return f'{len(devices)} x {devices[0].device_kind}'
+
+
+def say(line: str):
+  """A line for the user, beside the progress bar's stream."""
+  print(line, file=sys.stderr, flush=True)
