@@ -201,6 +201,11 @@ def number(value) -> str:
   return f'{value:.4g}' if small_or_huge else f'{value:#.4g}'.rstrip('.')
 
 
+def words(name: str) -> str:
+  """A name as words."""
+  return {'pca': 'PCA'}.get(name, name.replace('_', ' '))
+
+
 def table(rows: list[tuple], header: tuple) -> str:
   """Columns under their header, those of numbers aligned to the right."""
   cells = [[number(cell) for cell in row] for row in [header, *rows]]

@@ -8,16 +8,18 @@ from statistics import NormalDist
 import numpy as np
 
 from vae_jax import figures
+from vae_jax.log import words
 
 
 def denoised(trained, count: int = 10):
   """Rows: what was wanted, what was seen, each rival, the model's own."""
   seen, wanted, _ = (x if x is None else x[:count] for x in trained.test)
   rows = {'clean': wanted, 'noisy input': seen}
-  rows |= {name: np.clip(x[:count], 0, 1) for name, x in _best_rival(trained)}
-  rows['this model'] = trained.reconstruct(seen)
   notes = {'noisy input': _decibels(trained, 'noisy_input')}
-  notes |= {name: _decibels(trained, name) for name, _ in _best_rival(trained)}
+  for name, images in _best_rival(trained):
+    rows[words(name)] = np.clip(images[:count], 0, 1)
+    notes[words(name)] = _decibels(trained, name)
+  rows['this model'] = trained.reconstruct(seen)
   notes['this model'] = f'{trained.results["psnr_db"]:.1f} dB'
   title = f'Denoising unseen {trained.ex.dataset}'
   return figures.rows(rows, title=title, notes=notes)
@@ -98,7 +100,7 @@ def curves(trained):
 def against_baselines(trained):
   """Bars: PSNR of the model beside its rivals'."""
   bars = {
-    _words(n): b['psnr_db'] for n, b in trained.results['baselines'].items()
+    words(n): b['psnr_db'] for n, b in trained.results['baselines'].items()
   }
   bars['this model'] = trained.results['psnr_db']
   return figures.bars(
@@ -129,8 +131,4 @@ def _axis_label(name: str) -> str:
     'nll_nats': 'negative log likelihood (nats per image)',
     'mse': 'squared error per pixel',
   }
-  return words.get(name, _words(name))
-
-
-def _words(name: str) -> str:
-  return name.replace('_', ' ')
+  return words.get(name, words(name))

@@ -14,7 +14,7 @@ from vae_jax import evaluate, figures, log, views
 # A denoiser sees fresh noise at every step; a rival fitted on a small set gets
 # several draws of it, up to this many examples.
 BASELINE_EXAMPLES = 12_000
-UNTABLED = ('step', 'steps_per_s', 'images_per_s', 'compile_s', 'wall_s')
+TIMES = ('steps_per_s', 'images_per_s', 'compile_s', 'wall_s')
 
 
 class Outcome(NamedTuple):
@@ -63,9 +63,9 @@ def measures_table(figures: dict) -> str:
   names = [
     k
     for k, v in figures.items()
-    if isinstance(v, int | float) and k not in UNTABLED
+    if isinstance(v, int | float) and k not in ('step', *TIMES)
   ]
-  header = ('', 'this model', *(words(rival) for rival in rivals))
+  header = ('', 'this model', *(log.words(rival) for rival in rivals))
   rows = [
     (name, figures[name], *(r.get(name, '') for r in rivals.values()))
     for name in names
@@ -81,11 +81,6 @@ def timing(figures: dict, seconds: dict) -> str:
     line += f'; {figures["steps_per_s"]:.1f} steps/s'
     line += f', {figures["images_per_s"]:.0f} images/s'
   return line
-
-
-def words(name: str) -> str:
-  """A name as words."""
-  return name.replace('_', ' ')
 
 
 def with_baselines(trained):
@@ -157,10 +152,18 @@ def beats_baselines(trained, metric: str = 'psnr_db') -> list[str]:
   for rival, measures in trained.results.get('baselines', {}).items():
     gap = own - measures[metric]
     how = (
-      f'beats {words(rival)} by' if gap > 0 else f'LOSES to {words(rival)} by'
+      f'beats {log.words(rival)} by'
+      if gap > 0
+      else f'LOSES to {log.words(rival)} by'
     )
     lines.append(f'{how} {abs(gap):.2f} dB')
   return lines
+
+
+def read(run_dir) -> dict:
+  """results.json of a run that has ended, {} of one that has not."""
+  path = pathlib.Path(run_dir) / 'results.json'
+  return json.loads(path.read_text()) if path.exists() else {}
 
 
 def write_json(path: pathlib.Path, value):

@@ -89,8 +89,10 @@ def evaluate_run(name, ex, run_dir, data_dir=None, started=None):
   with clock('evaluate'):
     placed = data.replicate(ready.splits['test'], ready.devices)
     tests = evaluate.over(ex, ex.measures)(placed, ready.hyper, state)
+  before = results.read(run_dir)
+  rates = {name: before[name] for name in results.TIMES if name in before}
   trained = Trained(
-    ex, ready.splits, ready.hyper, state, log.read(run_dir), tests
+    ex, ready.splits, ready.hyper, state, log.read(run_dir), tests | rates
   )
   trained.results['step'] = step
   return results.finish(name, trained, run_dir, clock)
