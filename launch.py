@@ -1,23 +1,37 @@
-"""Trains, evaluates and benchmarks autoencoders: the only reader of flags.
+"""Trains and evaluates autoencoders: the only reader of flags.
 
 python launch.py --experiment=denoise            embedded data, no network
 python launch.py --experiment=vae --latents=8    any field is a flag
-python launch.py --list                          experiments, one line each
+python launch.py --experiment=vae --set=network.widths=(256,)
+python launch.py --workdir=RUN --epochs=40       goes on with a run
+python launch.py --workdir=RUN --mode=evaluate   measures and draws it again
+python launch.py --experiment=vae --help         the defaults of an experiment
 """
 
 import ast
-import dataclasses
 import datetime
 import difflib
 import os
 import pathlib
 import pkgutil
+import signal
 import sys
 import time
 
 STARTED = time.perf_counter()
-ROOT = pathlib.Path(__file__).parent
+ROOT = pathlib.Path(__file__).resolve().parent
 MODES = ('train', 'evaluate')
+OURS = {
+  'experiment': 'a file of experiments/, see --list',
+  'mode': f'{" or ".join(MODES)} (train)',
+  'workdir': 'run directory; one that holds a run goes on with it '
+  '(runs/EXPERIMENT/DATE-TIME)',
+  'data_dir': 'where prepared datasets lie',
+  'set': 'FIELD=VALUE for any field, FIELD.ARGUMENT=VALUE for an argument of '
+  'its function; may be repeated',
+  'list': 'lists the experiments, one line each',
+  'help': 'shows this text; with --experiment, its defaults',
+}
 
 
 class UsageError(Exception):
@@ -25,19 +39,45 @@ class UsageError(Exception):
 
 
 def main(argv: list[str]) -> int:
-  """Runs one command line; the exit code: 0 done, 1 failed, 2 misused."""
-  prepare_jax()
+  """Runs one command line; the exit code: 0 done, 1 failed, 2 misused, 128 + n
+  stopped by signal n."""
+  if argv[1:] == ['--list']:  # without waiting for jax
+    print(listing())
+    return 0
+  try:
+    prepare_jax()
+    return attempt(argv)
+  except ModuleNotFoundError as error:
+    if (error.name or '').partition('.')[0] in ('vae_jax', 'experiments'):
+      raise
+    complain(
+      f'no module {error.name!r} in {sys.executable}: '
+      f'pip install -r requirements.txt'
+    )
+    return 1
+  except KeyboardInterrupt:
+    complain('SIGINT: stopped')
+    return 128 + signal.SIGINT
+
+
+def attempt(argv: list[str]) -> int:
+  """Runs one command line, errors as one line; the exit code."""
   from vae_jax import checkpoint, config, data, loop
 
   try:
     return dispatch(argv)
-  except (UsageError, config.ConfigError) as error:
+  except (
+    UsageError,
+    config.ConfigError,
+    loop.Refused,
+    data.DataError,
+  ) as error:
     complain(error)
     return 2
   except loop.Interrupted as error:
     complain(error)
     return 128 + error.signal
-  except (loop.RunError, data.DataError, checkpoint.CheckpointError) as error:
+  except (loop.RunError, checkpoint.CheckpointError) as error:
     complain(error)
     return 1
   except OSError as error:
@@ -79,13 +119,19 @@ def parse(argv: list[str]):
   values = define(flags.FlagValues())
   try:
     rest = values(argv)[1:]
+  except flags.UnrecognizedFlagError as error:
+    raise UsageError(unknown_flag(error.flagname, values)) from error
   except flags.Error as error:
-    raise UsageError(mended(str(error), values)) from error
+    raise UsageError(str(error)) from error
   if rest:
     raise UsageError(f'unexpected {rest[0]!r}: flags look like --name=value')
+  for name in ('experiment', 'mode', 'workdir', 'data_dir'):
+    if values[name].value == '':
+      raise UsageError(f'--{name}= needs a value: {OURS[name]}')
   if values.mode not in MODES:
     raise UsageError(
       f'--mode must be {" or ".join(MODES)}, not {values.mode!r}'
+      f'{nearest(values.mode, MODES)}'
     )
   return values
 
@@ -94,45 +140,36 @@ def define(values):
   """Defines every flag on `values`: ours and one for each plain field."""
   from absl import flags
 
-  def text(name, default, help, **kwargs):
-    flags.DEFINE_string(name, default, help, flag_values=values, **kwargs)
+  from vae_jax import config
 
-  def switch(name, help, **kwargs):
-    flags.DEFINE_boolean(name, False, help, flag_values=values, **kwargs)
-
-  text('experiment', None, 'a file of experiments/, see --list')
-  text('mode', 'train', ' | '.join(MODES))
-  text('workdir', None, 'run directory; one that exists is gone on with')
-  text('data_dir', None, 'where prepared datasets lie')
-  flags.DEFINE_multi_string(
-    'set',
-    [],
-    'any field, nested too: network.widths=(256,)',
-    flag_values=values,
+  texts = {name: OURS[name] for name in ('experiment', 'workdir', 'data_dir')}
+  texts |= {f.name: f.metadata['help'] for f in config.plain_fields()}
+  for name, text in texts.items():
+    flags.DEFINE_string(name, None, text, flag_values=values)
+  flags.DEFINE_string('mode', 'train', OURS['mode'], flag_values=values)
+  flags.DEFINE_multi_string('set', [], OURS['set'], flag_values=values)
+  flags.DEFINE_boolean('list', False, OURS['list'], flag_values=values)
+  flags.DEFINE_boolean(
+    'help', False, OURS['help'], short_name='h', flag_values=values
   )
-  switch('list', 'lists the experiments')
-  switch('help', 'shows this text', short_name='h')
-  for field in plain_fields():
-    text(field.name, None, field.metadata['help'])
   return values
 
 
-def plain_fields():
-  """The fields of Experiment that have a flag of their own."""
+def unknown_flag(name: str, values) -> str:
+  """What to say of a flag that does not exist."""
   from vae_jax import config
 
-  return [f for f in dataclasses.fields(config.Experiment) if config.plain(f)]
+  if name.partition('.')[0] in config.fields():
+    return f'unknown flag --{name}: use --set={name}=VALUE'
+  names = [*OURS, *(f.name for f in config.plain_fields())]
+  there = ', '.join(f'--{known}' for known in names)
+  return f'unknown flag --{name}{nearest(name, names, "--")}: there are {there}'
 
 
-def mended(message: str, values) -> str:
-  """absl's complaint as one line, with the nearest flag there is."""
-  line = message.splitlines()[0].removeprefix('FATAL Flags parsing error:')
-  if 'Unknown command line flag' in line:
-    name = line.split("'")[1]
-    near = difflib.get_close_matches(name, list(values), n=1)
-    hint = f': did you mean --{near[0]}?' if near else '; see --help'
-    return f'unknown flag --{name}{hint}'
-  return line.strip()
+def nearest(name: str, known, prefix: str = '') -> str:
+  """' (did you mean ...?)', or nothing if nothing is near."""
+  near = difflib.get_close_matches(name, known, n=1)
+  return f' (did you mean {prefix}{near[0]}?)' if near else ''
 
 
 def experiments() -> dict[str, str]:
@@ -154,21 +191,14 @@ def listing() -> str:
 
 def usage(values) -> str:
   """The text of --help, with the defaults of --experiment if one is given."""
-  from vae_jax import config
+  from vae_jax import config, manual
 
   ex = load(values.experiment) if values.experiment else config.Experiment()
-  ours = ('experiment', 'mode', 'workdir', 'data_dir', 'set', 'list', 'help')
-  lines = [__doc__.rstrip(), '', 'flags:']
-  lines += [f'  --{name:<16} {values[name].help}' for name in ours]
-  lines += ['', f'fields of an experiment ({values.experiment or "default"}):']
-  for field in plain_fields():
-    default = getattr(ex, field.name)
-    lines.append(f'  --{field.name:<16} {field.metadata["help"]} ({default})')
-  others = [f for f in dataclasses.fields(ex) if not config.plain(f)]
-  lines += ['', 'set with --set=FIELD=VALUE or --set=FIELD.ARGUMENT=VALUE:']
-  for field in others:
-    value = config.render(getattr(ex, field.name))
-    lines.append(f'  {field.name:<18} {field.metadata["help"]} ({value})')
+  of = f' of {values.experiment}' if values.experiment else ''
+  lines = [__doc__.rstrip(), '', 'Flags (and their defaults):']
+  lines += [manual.entry(f'--{name}', text) for name, text in OURS.items()]
+  lines += manual.fields(ex, of)
+  lines += ['', 'Exit codes: 0 done, 1 failed, 2 misused, 130 and 143 stopped.']
   return '\n'.join(lines)
 
 
@@ -178,32 +208,31 @@ def load(name: str):
 
   known = experiments()
   if name not in known:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f' (did you mean {near[0]!r}?)' if near else ''
     raise UsageError(
-      f'unknown experiment {name!r}{hint}: there are {", ".join(known)}'
+      f'unknown experiment {name!r}{nearest(name, known)}: '
+      f'there are {", ".join(known)}'
     )
   return importlib.import_module(f'experiments.{name}').experiment
 
 
 def overrides(values) -> list[str]:
   """'field=value' of every field given on the command line."""
-  given = [
-    f'{field.name}={values[field.name].value}'
-    for field in plain_fields()
-    if values[field.name].value is not None
-  ]
-  names = {text.partition('=')[0] for text in given}
+  from vae_jax import config
+
+  given = {f.name: values[f.name].value for f in config.plain_fields()}
+  changes = [f'{k}={v}' for k, v in given.items() if v is not None]
+  changes += values.set
+  names = {change.partition('=')[0].strip() for change in changes}
   if {'steps', 'epochs'} <= names:
     raise UsageError('give --steps or --epochs, not both')
-  if 'epochs' in names:
-    given.append('steps=None')
-  return given + list(values.set)
+  if 'epochs' in names:  # or an experiment's own steps would win
+    changes.append('steps=None')
+  return changes
 
 
 def chosen(values):
   """(name, Experiment, overrides) of the flags and the run directory."""
-  from vae_jax import config, run
+  from vae_jax import override, run
 
   found = run.read_config(values.workdir) if values.workdir else None
   name = values.experiment or (found and found['experiment'])
@@ -213,15 +242,12 @@ def chosen(values):
     raise UsageError(
       f'{values.workdir} holds a run of {found["experiment"]!r}, not {name!r}'
     )
-  ex, changes = load(name), overrides(values)
-  changes = (found['overrides'] if found else []) + changes
+  ex, new = load(name), overrides(values)
+  old = found.get('overrides', []) if found else []
+  # The same command again says nothing new.
+  changes = old if new and old[-len(new) :] == new else old + new
   for change in changes:
-    field, _, text = change.partition('=')
-    if ',' in text and field in {f.name for f in plain_fields()}:
-      raise UsageError(
-        f'--{change}: a list of values (a sweep) is not there yet'
-      )
-    ex = config.override(ex, change)
+    ex = override.override(ex, change)
   return name, ex, changes
 
 
@@ -232,8 +258,18 @@ def train(values):
   name, ex, changes = chosen(values)
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
   workdir = pathlib.Path(values.workdir or ROOT / 'runs' / name / now)
+  check_writable(workdir)
   outcome = run.fit(name, ex, workdir, changes, values.data_dir, STARTED)
   print(outcome.summary())
+
+
+def check_writable(workdir: pathlib.Path):
+  """UsageError if no run can be written there; makes nothing."""
+  there = next(p for p in (workdir, *workdir.absolute().parents) if p.exists())
+  if not there.is_dir():
+    raise UsageError(f'--workdir={workdir}: {there} is not a directory')
+  if not os.access(there, os.W_OK | os.X_OK):
+    raise UsageError(f'--workdir={workdir}: {there} cannot be written to')
 
 
 def evaluate(values):
@@ -242,8 +278,8 @@ def evaluate(values):
 
   if not values.workdir:
     raise UsageError('--mode=evaluate needs --workdir=RUN')
-  if not pathlib.Path(values.workdir).is_dir():
-    raise UsageError(f'--workdir: no directory {values.workdir}')
+  if not pathlib.Path(values.workdir, 'config.json').is_file():
+    raise UsageError(f'--workdir={values.workdir} holds no run')
   name, ex, _ = chosen(values)
   outcome = run.evaluate_run(name, ex, values.workdir, values.data_dir, STARTED)
   print(outcome.summary())

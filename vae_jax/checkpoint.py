@@ -1,26 +1,25 @@
 """Checkpoints that notice their own damage; the only importer of orbax.
 
 A step directory holds the leaves as a flat dict of numpy arrays, keyed by tree
-path, and a JSON item with the shape, dtype and crc32 of each leaf: orbax itself
-restores a flipped bit without a word.
+path, and a JSON item with the shape, dtype and crc32 of each leaf (checksums):
+orbax itself restores a flipped bit without a word.
 """
 
 import contextlib
 import fcntl
-import json
 import logging
 import math
 import os
 import shutil
 import sys
-import textwrap
-import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
+
+from vae_jax import checksums
+from vae_jax.checksums import Damage
 
 
 class CheckpointError(Exception):
@@ -39,16 +38,11 @@ class Manager(NamedTuple):
   orbax: Any
 
 
-class _Damage(Exception):
-  """Why one step cannot be trusted: the next older one is tried."""
-
-
 def open(directory, monitor=None, lowest=True) -> Manager:
   """A manager keeping the two latest steps and the best one by `monitor`.
 
   Writes nothing until the first save.
   """
-  import orbax.checkpoint as ocp
   from orbax.checkpoint import checkpoint_managers as policies
 
   _hush()
@@ -65,22 +59,21 @@ def open(directory, monitor=None, lowest=True) -> Manager:
     best_mode='min' if lowest else 'max',
     create=False,
   )
-  return Manager(directory, monitor, _orbax(ocp, directory, options))
-
-
-def _orbax(ocp, directory, options):
-  """The orbax manager; it opens even if a metrics file is damaged."""
-
-  def make(**more):
-    options_ = ocp.CheckpointManagerOptions(**options, **more)
-    return ocp.CheckpointManager(
-      directory, item_names=('state', 'leaves'), options=options_
-    )
-
   try:
-    return make()
-  except ValueError:  # not JSON; steps without metrics are all kept
-    return make(lightweight_initialize=True)
+    manager = _orbax(directory, **options)
+  except ValueError:  # metrics that are not JSON; steps without are all kept
+    manager = _orbax(directory, **options, lightweight_initialize=True)
+  return Manager(directory, monitor, manager)
+
+
+def _orbax(directory, **options):
+  import orbax.checkpoint as ocp
+
+  return ocp.CheckpointManager(
+    directory,
+    item_names=('state', 'leaves'),
+    options=ocp.CheckpointManagerOptions(**options),
+  )
 
 
 def _score(monitor, lowest):
@@ -145,10 +138,7 @@ def save(manager, step: int, state, metrics: dict[str, float]) -> bool:
     raise CheckpointError(
       f'{manager.directory}: cannot save step {step} below step {newer[-1]}'
     )
-  leaves = {name: (leaf, _host(leaf)) for name, leaf in _flat(state)}
-  # orbax refuses arrays of size zero: the target restores those by itself.
-  arrays = {name: raw for name, (_, raw) in leaves.items() if raw.size}
-  records = {name: _record(*pair) for name, pair in leaves.items()}
+  arrays, sealed = checksums.pack(state)
   with _one_line(manager, f'cannot save step {step}'):
     manager.directory.mkdir(parents=True, exist_ok=True)
     return manager.orbax.save(
@@ -156,7 +146,7 @@ def save(manager, step: int, state, metrics: dict[str, float]) -> bool:
       metrics={name: float(value) for name, value in metrics.items()},
       args=ocp.args.Composite(
         state=ocp.args.StandardSave(arrays),
-        leaves=ocp.args.JsonSave({'leaves': records, 'crc32': _seal(records)}),
+        leaves=ocp.args.JsonSave(sealed),
       ),
     )
 
@@ -174,7 +164,7 @@ def restore(manager, target_state, repair=False, at=None):
   for step in reversed(steps(manager)) if at is None else [at]:
     try:
       state = _read(manager, step, target_state)
-    except _Damage as why:
+    except Damage as why:
       damaged[step] = why
       continue
     if repair:
@@ -199,122 +189,26 @@ def _repair(manager, damaged):
 
 
 def _read(manager, step, target_state):
-  """The state of one step; raises _Damage, or CheckpointError on a misfit."""
+  """The state of one step; raises Damage, or CheckpointError on a misfit."""
   import orbax.checkpoint as ocp
 
   sealed = _item(manager, step, 'leaves', ocp.args.JsonRestore())
-  try:
-    records, seal = sealed['leaves'], sealed['crc32']
-  except (KeyError, TypeError) as error:
-    raise _Damage('no list of leaves') from error
-  if seal != _seal(records):
-    raise _Damage('the list of leaves: crc32 differs')
-  target = dict(_flat(target_state))
-  _check_fit(f'{manager.directory}: checkpoint {step}', records, target)
+  records = checksums.unseal(sealed)
+  if why := checksums.misfit(records, target_state):
+    raise CheckpointError(f'{manager.directory}: checkpoint {step} {why}')
   arrays = _item(manager, step, 'state', ocp.args.StandardRestore())
-  leaves = [
-    _checked(name, arrays, records[name], leaf) for name, leaf in target.items()
-  ]
-  places = [getattr(leaf, 'sharding', None) for leaf in target.values()]
-  leaves = jax.device_put(leaves, places)
-  return jax.tree.unflatten(jax.tree.structure(target_state), leaves)
+  return checksums.unpack(arrays, records, target_state)
 
 
 def _item(manager, step, name, args):
-  """One item of a step; whatever orbax raises on bad bytes becomes _Damage."""
+  """One item of a step; whatever orbax raises on bad bytes becomes Damage."""
   import orbax.checkpoint as ocp
 
+  args = ocp.args.Composite(**{name: args})
   try:
-    return manager.orbax.restore(step, args=ocp.args.Composite(**{name: args}))[
-      name
-    ]
+    return manager.orbax.restore(step, args=args)[name]
   except Exception as error:
-    raise _Damage(_short(error)) from error
-
-
-def _checked(name, arrays, record, target):
-  """The leaf as the array that was saved; raises _Damage if it is not."""
-  if 0 in record['shape']:
-    raw = np.zeros(target.shape, target.dtype)
-  elif name not in arrays:
-    raise _Damage(f'{name}: missing')
-  else:
-    raw = np.asarray(arrays[name])
-  try:
-    leaf = _unhost(raw, target)
-  except (TypeError, ValueError) as error:
-    raise _Damage(f'{name}: {_short(error)}') from error
-  for what, now in _record(leaf, raw).items():
-    if now != record[what]:
-      raise _Damage(f'{name}: {what} differs')
-  return leaf
-
-
-def _check_fit(where, records, target):
-  """Raises CheckpointError naming the first leaf that differs."""
-  for name, leaf in target.items():
-    if name not in records:
-      raise CheckpointError(f'{where} has no leaf {name}')
-    there = {what: records[name][what] for what in ('dtype', 'shape')}
-    if there != _kind(leaf):
-      raise CheckpointError(
-        f'{where} has {name} as {_words(there)}, not {_words(_kind(leaf))}'
-      )
-  if extra := [name for name in records if name not in target]:
-    raise CheckpointError(f'{where} has an unexpected leaf {extra[0]}')
-
-
-def _flat(tree):
-  """[('params/encoder/kernel', leaf), ...]."""
-  return [
-    (jax.tree_util.keystr(path, simple=True, separator='/'), leaf)
-    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
-  ]
-
-
-def _is_key(leaf):
-  return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _host(leaf):
-  """A numpy copy: a view of the buffer would keep it from being donated."""
-  if isinstance(leaf, jax.Array):
-    leaf = jax.random.key_data(leaf) if _is_key(leaf) else leaf
-    leaf = leaf.addressable_data(0) if leaf.is_fully_replicated else leaf
-  return np.array(leaf)
-
-
-def _unhost(raw, target):
-  """The inverse of _host, with the key type of the target."""
-  if not _is_key(target):
-    return raw
-  impl = []  # key_impl takes no ShapeDtypeStruct, but a tracer of one
-  jax.eval_shape(lambda key: impl.append(jax.random.key_impl(key)), target)
-  return jax.random.wrap_key_data(raw, impl=impl[0])
-
-
-def _kind(leaf):
-  return {'dtype': str(leaf.dtype), 'shape': list(leaf.shape)}
-
-
-def _words(kind):
-  return f'{kind["dtype"]}{kind["shape"]}'
-
-
-def _record(leaf, raw):
-  """What the JSON item says of a leaf, `raw` being its numpy copy."""
-  bytes_ = np.ascontiguousarray(raw).reshape(-1).view(np.uint8)
-  return {**_kind(leaf), 'crc32': zlib.crc32(bytes_)}
-
-
-def _seal(records):
-  """crc32 of the records themselves: a flip there must not look a misfit."""
-  return zlib.crc32(json.dumps(records, sort_keys=True).encode())
-
-
-def _short(error):
-  """The exception in at most one line."""
-  return textwrap.shorten(f'{type(error).__name__}: {error}', 160)
+    raise Damage(checksums.short(error)) from error
 
 
 @contextlib.contextmanager
@@ -324,7 +218,7 @@ def _one_line(manager, what):
     yield
   except Exception as error:
     raise CheckpointError(
-      f'{manager.directory}: {what} ({_short(error)})'
+      f'{manager.directory}: {what} ({checksums.short(error)})'
     ) from error
 
 

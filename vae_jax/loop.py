@@ -15,6 +15,10 @@ class RunError(Exception):
   """Why a run cannot start or go on, in one line."""
 
 
+class Refused(RunError):
+  """A run that cannot start as it was asked for."""
+
+
 class Interrupted(RunError):
   """A signal stopped the run; what it had learned is on disk."""
 

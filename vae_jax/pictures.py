@@ -10,6 +10,15 @@ import numpy as np
 from vae_jax import figures
 from vae_jax.log import words
 
+CURVES_ELBO = r'$-$ELBO (nats per image)'
+CURVES_NLL = 'reconstruction (nats per image)'
+CURVES = {
+  CURVES_ELBO: ('train/nelbo_nats', 'test/nelbo_nats'),
+  CURVES_NLL: ('train/nll_nats', 'test/nll_nats'),
+  'KL (nats per image)': ('train/kl_nats', 'test/kl_nats'),
+  'PSNR (dB)': ('test/psnr_db',),
+}
+
 
 def denoised(trained, count: int = 10):
   """Rows: what was wanted, what was seen, each rival, the model's own."""
@@ -84,17 +93,19 @@ def latent_scatter(trained):
 
 
 def curves(trained):
-  """The loss and the monitored test metric over the run."""
-  if not trained.history:
+  """The loss of training and test split, PSNR and KL over the run."""
+  # The figures before the first step would flatten all that follow.
+  history = [row for row in trained.history if row['step'] > 0]
+  if not history:
     return None
-  name = trained.ex.monitor
-  both = (f'train/{name}', f'test/{name}')
-  panels = {_axis_label(name): both}
-  if 'test/psnr_db' in trained.history[-1]:
-    panels['PSNR (dB)'] = ('test/psnr_db',)
-  if 'test/kl_nats' in trained.history[-1]:
-    panels['KL (nats per image)'] = ('train/kl_nats', 'test/kl_nats')
-  return figures.curves(trained.history, panels)
+  panels = {
+    label: tuple(key for key in keys if key in history[-1])
+    for label, keys in CURVES.items()
+  }
+  panels = {label: keys for label, keys in panels.items() if keys}
+  if CURVES_ELBO in panels:
+    panels.pop(CURVES_NLL, None)
+  return figures.curves(history, panels)
 
 
 def against_baselines(trained):
@@ -123,12 +134,3 @@ def _best_rival(trained):
 def _decibels(trained, name):
   rival = trained.results.get('baselines', {}).get(name)
   return f'{rival["psnr_db"]:.1f} dB' if rival else ''
-
-
-def _axis_label(name: str) -> str:
-  words = {
-    'nelbo_nats': r'$-$ELBO (nats per image)',
-    'nll_nats': 'negative log likelihood (nats per image)',
-    'mse': 'squared error per pixel',
-  }
-  return words.get(name, words(name))

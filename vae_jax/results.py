@@ -146,18 +146,20 @@ def draw(trained, run_dir, writer=None) -> list[pathlib.Path]:
 
 
 def beats_baselines(trained, metric: str = 'psnr_db') -> list[str]:
-  """One verdict a rival: did the model beat it by this metric, by how much."""
-  own = trained.results[metric]
-  lines = []
-  for rival, measures in trained.results.get('baselines', {}).items():
-    gap = own - measures[metric]
-    how = (
-      f'beats {log.words(rival)} by'
-      if gap > 0
-      else f'LOSES to {log.words(rival)} by'
-    )
-    lines.append(f'{how} {abs(gap):.2f} dB')
-  return lines
+  """The verdict by this metric, larger is better: whom the model did not beat
+  and by how much, or how far the nearest rival is behind."""
+  rivals = trained.results['baselines']
+  gaps = {n: trained.results[metric] - rivals[n][metric] for n in rivals}
+  lost = [
+    f'LOSES to {log.words(n)} by {-gap:.2f} dB'
+    for n, gap in gaps.items()
+    if gap <= 0
+  ]
+  nearest = min(gaps, key=gaps.get)
+  return lost or [
+    f'beats every baseline; the nearest, {log.words(nearest)}, by '
+    f'{gaps[nearest]:.2f} dB'
+  ]
 
 
 def read(run_dir) -> dict:

@@ -1,6 +1,7 @@
 """Whole runs: train or evaluate an experiment in a run directory."""
 
 import contextlib
+import dataclasses
 import functools
 import importlib.metadata
 import json
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax import checkpoint, config, data, evaluate, log, results, train
-from vae_jax.loop import Ready, RunError, loop
+from vae_jax.loop import Ready, Refused, loop
 from vae_jax.trained import Trained
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
@@ -61,10 +62,11 @@ def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None):
     writer = log.open(run_dir, resume_step=int(ready.state.step))
     stack.callback(writer.close)
     state, tests, rates = loop(ready, manager, writer, clock)
+    # A run that was over already has the rates of when it ran.
+    found = {'step': int(state.step)} | tests | (rates or timed(run_dir))
     trained = Trained(
-      ex, ready.splits, ready.hyper, state, log.read(run_dir), tests | rates
+      ex, ready.splits, ready.hyper, state, log.read(run_dir), found
     )
-    trained.results['step'] = int(state.step)
     return results.finish(name, trained, run_dir, clock, writer)
 
 
@@ -82,20 +84,24 @@ def evaluate_run(name, ex, run_dir, data_dir=None, started=None):
     with clock('restore'):
       restored = checkpoint.restore(manager, ready.state)
     if restored is None:
-      raise RunError(f'{run_dir} holds no checkpoint: train it first')
+      raise Refused(f'{run_dir} holds no checkpoint: train it first')
     state, step, notes = restored
   for note in notes:
     say(f'warning: {note}')
   with clock('evaluate'):
     placed = data.replicate(ready.splits['test'], ready.devices)
     tests = evaluate.over(ex, ex.measures)(placed, ready.hyper, state)
-  before = results.read(run_dir)
-  rates = {name: before[name] for name in results.TIMES if name in before}
+  found = {'step': step} | tests | timed(run_dir)
   trained = Trained(
-    ex, ready.splits, ready.hyper, state, log.read(run_dir), tests | rates
+    ex, ready.splits, ready.hyper, state, log.read(run_dir), found
   )
-  trained.results['step'] = step
   return results.finish(name, trained, run_dir, clock)
+
+
+def timed(run_dir) -> dict[str, float]:
+  """The times and rates in the results.json of a run that has ended."""
+  before = results.read(run_dir)
+  return {name: before[name] for name in results.TIMES if name in before}
 
 
 def prepare(ex, data_dir, clock, devices=None) -> Ready:
@@ -114,21 +120,37 @@ def prepare(ex, data_dir, clock, devices=None) -> Ready:
 
 
 def check(ex, splits, devices: int):
-  """RunError if this experiment cannot run on this data and these devices."""
+  """Refused if this experiment cannot run on this data and these devices."""
   if ex.batch_size % devices:
     down = ex.batch_size // devices * devices or devices
-    raise RunError(
+    raise Refused(
       f'batch_size {ex.batch_size} cannot be divided over {devices} devices: '
       f'use a multiple of {devices}, for instance {down}'
     )
+  tried = dataclasses.replace(ex, measures=(*ex.measures, probe(ex.objective)))
   try:
-    names = evaluate.names(ex, splits['test'])
-  except (ValueError, TypeError) as error:
-    raise RunError(str(error).splitlines()[0]) from error
+    names = evaluate.names(tried, splits['test'])
+  except (ValueError, TypeError, ArithmeticError) as error:
+    raise Refused(str(error).splitlines()[0]) from error
   if ex.monitor not in names:
-    raise RunError(
+    raise Refused(
       f'monitor {ex.monitor!r} is not measured: there are {", ".join(names)}'
     )
+
+
+def probe(objective):
+  """A measure without figures: TypeError if this is no objective."""
+
+  def measure(model, params, example, key_B, hyper):
+    # The measures beside it have the same keys.
+    key_B = jax.vmap(jax.random.fold_in, (0, None))(key_B, 0)
+    found = objective(model, params, example, key_B, hyper)
+    if not isinstance(found, tuple):
+      name = config.render(objective)
+      raise TypeError(f'objective {name} does not return (loss, metrics)')
+    return {}
+
+  return measure
 
 
 def resumed(ready: Ready, manager, found) -> Ready:
@@ -139,7 +161,8 @@ def resumed(ready: Ready, manager, found) -> Ready:
   state, step, notes = restored
   for note in notes:
     say(f'warning: {note}')
-  say(f'resuming at step {step}')
+  total = ready.ex.total_steps(ready.splits['train'].size)
+  say(f'resuming at step {step} of {total}')
   devices = described(ready.devices)
   if found and found['devices'] != devices:
     say(f'note: it ran on {found["devices"]} before, now on {devices}')
@@ -149,7 +172,7 @@ def resumed(ready: Ready, manager, found) -> Ready:
 
 
 def read_config(run_dir) -> dict | None:
-  """config.json of a run directory, None if there is none; or RunError."""
+  """config.json of a run directory, None if there is none; or Refused."""
   path = pathlib.Path(run_dir) / 'config.json'
   if not path.exists():
     return None
@@ -158,16 +181,16 @@ def read_config(run_dir) -> dict | None:
     found['fields'], found['devices'], found['experiment']
     return found
   except (ValueError, KeyError, TypeError) as error:
-    raise RunError(f'{path} is not a config of ours: {error}') from error
+    raise Refused(f'{path} is not a config of ours: {error}') from error
 
 
 def refuse_other(found, ex, run_dir):
-  """RunError naming the fields if run_dir holds another experiment's run."""
+  """Refused naming the fields if run_dir holds another experiment's run."""
   if found is None:
     return
   fields = config.differences(found['fields'], config.rendered(ex))
   if fields:
-    raise RunError(
+    raise Refused(
       f'{run_dir} holds a run of another configuration: {"; ".join(fields)}'
     )
 

@@ -1,0 +1,134 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+
+from vae_jax import likelihoods
+
+SHAPE = (3, 4, 5, 2)
+
+
+def draw(seed, *shape):
+  return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def keys(n):
+  # Not through fold_in, which costs a compilation for every size.
+  data = [[0, i] for i in range(n)]
+  return jax.random.wrap_key_data(np.array(data, np.uint32))
+
+
+def summed(values):
+  return values.sum((1, 2, 3))
+
+
+def test_bernoulli_agrees_with_scipy_on_binary_images():
+  logits, x = 3 * draw(0, *SHAPE), (draw(1, *SHAPE) > 0).astype(np.float32)
+  p = scipy.special.expit(logits.astype(np.float64))
+  wanted = summed(scipy.stats.bernoulli.logpmf(x, p))
+  found = likelihoods.bernoulli()(logits, x)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_bernoulli_is_minus_the_cross_entropy_on_grey_images():
+  logits = draw(0, *SHAPE)
+  x = scipy.special.expit(draw(1, *SHAPE))
+  p = scipy.special.expit(logits.astype(np.float64))
+  wanted = summed(x * np.log(p) + (1 - x) * np.log1p(-p))
+  found = likelihoods.bernoulli()(logits, x)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_cross_entropy_is_exact_far_from_zero():
+  logits = jnp.array([1000.0, 1000.0, -1000.0, -1000.0])
+  x = jnp.array([1.0, 0.0, 1.0, 0.0])
+  values, pull = jax.vjp(likelihoods.cross_entropy, logits, x)
+  np.testing.assert_array_equal(values, [0.0, 1000.0, 1000.0, 0.0])
+  np.testing.assert_array_equal(pull(jnp.ones(4))[0], [0.0, 1.0, -1.0, 0.0])
+
+
+def test_cross_entropy_has_the_gradient_of_the_plain_formula():
+  logits, weight = 2 * draw(0, 40), draw(2, 40)
+  x = scipy.special.expit(draw(1, 40))
+
+  def plain(logits):
+    log_p, log_q = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
+    return -(weight * (x * log_p + (1 - x) * log_q)).sum()
+
+  def ours(logits, x):
+    return (weight * likelihoods.cross_entropy(logits, x)).sum()
+
+  found, to_data = jax.jit(jax.grad(ours, (0, 1)))(logits, x)
+  np.testing.assert_allclose(found, jax.jit(jax.grad(plain))(logits), atol=1e-6)
+  assert not np.asarray(to_data).any()
+
+
+@pytest.mark.parametrize('sigma', [0.1, 1.0, 2.5])
+def test_a_fixed_normal_agrees_with_scipy(sigma):
+  mean, x = draw(0, *SHAPE), draw(1, *SHAPE)
+  wanted = summed(scipy.stats.norm.logpdf(x.astype(np.float64), mean, sigma))
+  found = likelihoods.normal(sigma)(mean, x)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_a_learned_normal_agrees_with_scipy():
+  mean, log_sigma, x = (draw(i, *SHAPE) for i in range(3))
+  outputs = np.concatenate([mean, log_sigma], -1)
+  sigma = np.exp(log_sigma.astype(np.float64))
+  wanted = summed(scipy.stats.norm.logpdf(x, mean, sigma))
+  found = likelihoods.normal(None)(outputs, x)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_a_learned_sigma_has_a_floor():
+  x = np.zeros((1, 1, 1, 1), np.float32)
+  outputs = np.array([0.0, -100.0], np.float32).reshape(1, 1, 1, 2)
+  wanted = scipy.stats.norm.logpdf(0, 0, math.exp(-6))
+  found = likelihoods.normal(None)(outputs, x)
+  np.testing.assert_allclose(found, [wanted], rtol=1e-6)
+
+
+@pytest.mark.parametrize('sigma', [0, -1.0])
+def test_a_sigma_that_is_not_positive_is_refused(sigma):
+  with pytest.raises(ValueError, match=f'positive or None, not {sigma}'):
+    likelihoods.normal(sigma)
+
+
+def bernoulli_sigma(outputs):
+  p = scipy.special.expit(outputs)
+  return np.sqrt(p * (1 - p))
+
+
+@pytest.mark.parametrize(
+  'likelihood, sigma',
+  [
+    (likelihoods.bernoulli(), bernoulli_sigma),
+    (likelihoods.normal(3.0), lambda outputs: 3.0),
+    (likelihoods.normal(None), lambda outputs: np.exp(outputs[..., 2:])),
+  ],
+)
+def test_samples_have_the_moments_of_the_likelihood(likelihood, sigma):
+  n = 4000
+  one = draw(0, 1, 2, 3, 2 * likelihood.size)
+  outputs = np.repeat(one, n, 0)
+  mean = np.asarray(likelihood.mean(outputs))
+  samples = np.asarray(jax.jit(likelihood.sample)(outputs, keys(n)))
+  assert mean.shape == samples.shape == (n, 2, 3, 2)
+  assert samples.dtype == np.float32
+  sigma = sigma(one[0])
+  # Four standard errors of a mean, and more than that of a deviation.
+  error = np.abs(samples.mean(0) - mean[0]) * math.sqrt(n) / sigma
+  assert error.max() < 4
+  np.testing.assert_allclose(samples.std(0), sigma + 0 * mean[0], rtol=0.06)
+  if likelihood.mean is jax.nn.sigmoid:
+    np.testing.assert_array_equal(np.unique(samples), [0.0, 1.0])
+
+
+def test_the_mean_of_a_learned_normal_is_its_first_half():
+  mean, log_sigma = draw(0, *SHAPE), draw(1, *SHAPE)
+  found = likelihoods.normal(None).mean(np.concatenate([mean, log_sigma], -1))
+  np.testing.assert_array_equal(found, mean)

@@ -1,0 +1,212 @@
+import dataclasses
+import functools
+import math
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+
+from vae_jax import likelihoods, networks, objectives, priors, views
+from vae_jax.train import example_keys
+
+NLL_B = np.array([3.0, 5.0, 1.0], np.float32)
+KL_BZ = np.array([[0.5, 1.0], [2.0, 0.25], [0.0, 0.0]], np.float32)
+EXAMPLE = views.Example(*np.zeros((2, 3, 1, 1, 1)))
+linear = functools.partial(networks.mlp, widths=())
+
+
+def stub():
+  """A model of which every objective must get NLL_B and KL_BZ."""
+  return types.SimpleNamespace(
+    infer=lambda params, example, key_B: (None, jnp.asarray(KL_BZ)),
+    decode=lambda params, z, given, teacher: None,
+    log_likelihood=lambda outputs, wanted: -jnp.asarray(NLL_B),
+  )
+
+
+def hyper(tiny, **numbers):
+  return dataclasses.replace(tiny, **numbers).hyper()
+
+
+def parameters(model, example):
+  rng = np.random.default_rng(0)
+  shapes = jax.eval_shape(model.init, jax.random.key(0), example)
+  return jax.tree.map(
+    lambda leaf: 0.3 * rng.standard_normal(leaf.shape, np.float32), shapes
+  )
+
+
+def test_the_elbo_is_what_the_formulas_say_summed_over_pixels_and_latents(
+  tiny, batch
+):
+  ex = dataclasses.replace(tiny, network=linear)
+  model = ex.model(batch)
+  example = ex.view(batch, None, None)
+  params = parameters(model, example)
+  keys = example_keys(jax.random.key(0), 26)
+  elbo = jax.jit(functools.partial(objectives.elbo, model))
+  loss, metrics = elbo(params, example, keys, ex.hyper())
+
+  x = batch.x / 255
+  heads = params['encoder']
+  mean, s = (
+    x @ heads[name]['kernel'] + heads[name]['bias']
+    for name in ('z_mean', 'z_log_sigma')
+  )
+  noise = priors.noise(example_keys(jax.random.key(0), 26), 3)
+  z = mean + np.exp(s) * np.asarray(noise)
+  layer = params['decoder']['Dense_0']
+  p = scipy.special.expit(z @ layer['kernel'] + layer['bias'])
+  nll = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(-1)
+  kl = 0.5 * (mean**2 + np.exp(2 * s) - 1 - 2 * s).sum(-1)
+  assert nll.shape == kl.shape == (26,)
+  np.testing.assert_allclose(metrics['nll_nats'], nll.mean(), rtol=1e-5)
+  np.testing.assert_allclose(metrics['kl_nats'], kl.mean(), rtol=1e-5)
+  np.testing.assert_allclose(loss, (nll + kl).mean(), rtol=1e-5)
+
+
+def test_the_elbo_is_log_p_x_at_the_true_posterior(tiny, batch):
+  """Of probabilistic PCA with one latent, where both are known."""
+  sigma, n = 0.5, 3000
+  ex = dataclasses.replace(
+    tiny,
+    network=linear,
+    latents=1,
+    likelihood=functools.partial(likelihoods.normal, sigma=sigma),
+  )
+  model = ex.model(batch)
+  example = ex.view(batch.take(np.zeros(n, int)), None, None)
+  params = parameters(model, example)
+  w_P, b_P = (params['decoder']['Dense_0'][k] for k in ('kernel', 'bias'))
+  w_P = w_P[0]
+  precision = 1 + w_P @ w_P / sigma**2
+  gain_P = w_P / sigma**2 / precision
+  params['encoder'] = {
+    'z_mean': {'kernel': gain_P[:, None], 'bias': -gain_P[None] @ b_P},
+    'z_log_sigma': {
+      'kernel': np.zeros((60, 1), np.float32),
+      'bias': np.float32([-0.5 * math.log(precision)]),
+    },
+  }
+  elbo = jax.jit(functools.partial(objectives.elbo, model))
+  keys = example_keys(jax.random.key(0), n)
+  _, metrics = elbo(params, example, keys, ex.hyper())
+  covariance = np.outer(w_P, w_P) + sigma**2 * np.eye(60)
+  x_P = batch.x[0] / 255
+  log_p = scipy.stats.multivariate_normal(b_P, covariance).logpdf(x_P)
+  # The draws of z make the estimate uncertain by about 0.02 nats.
+  np.testing.assert_allclose(metrics['nelbo_nats'], -log_p, atol=0.08)
+
+
+def test_the_loss_is_the_mean_over_examples_of_nll_plus_kl(tiny):
+  loss, metrics = objectives.elbo(stub(), {}, EXAMPLE, None, hyper(tiny))
+  assert float(loss) == (4.5 + 7.25 + 1.0) / 3
+  assert {k: float(v) for k, v in metrics.items()} == {
+    'loss': 4.25,
+    'nelbo_nats': 4.25,
+    'nll_nats': 3.0,
+    'kl_nats': 1.25,
+  }
+
+
+def test_beta_scales_the_kl_in_the_loss_and_nothing_else(tiny):
+  for beta in (0.0, 4.0):
+    loss, metrics = objectives.elbo(
+      stub(), {}, EXAMPLE, None, hyper(tiny, beta=beta)
+    )
+    assert float(loss) == float(metrics['loss']) == 3.0 + beta * 1.25
+    assert float(metrics['nelbo_nats']) == 4.25
+    assert float(metrics['kl_nats']) == 1.25
+
+
+def test_free_bits_cost_nothing_in_the_loss_and_hide_nothing(tiny):
+  free = hyper(tiny, free_bits=2.0, beta=3.0)
+  loss, metrics = objectives.elbo(stub(), {}, EXAMPLE, None, free)
+  # Nats of KL: 1.5, 2.25 and 0, of which 2 ln 2 = 1.386 are free.
+  paid = 1.5 + 2.25 - 4 * math.log(2)
+  np.testing.assert_allclose(loss, 3.0 + 3.0 * paid / 3, rtol=1e-6)
+  assert float(metrics['kl_nats']) == 1.25
+  assert float(metrics['nelbo_nats']) == 4.25
+
+
+def test_above_free_bits_counts_bits_and_never_below_zero():
+  kl_B = jnp.array([0.0, math.log(2), 3 * math.log(2)])
+  paid = objectives.above_free_bits(kl_B, 1.0)
+  np.testing.assert_allclose(paid, [0, 0, 2 * math.log(2)], atol=1e-6)
+
+
+def test_no_free_bits_leave_even_a_negative_estimate_of_the_kl():
+  kl_B = jnp.array([-1.0, 0.0, 2.0])
+  np.testing.assert_array_equal(objectives.above_free_bits(kl_B, 0.0), kl_B)
+
+
+def test_reconstruction_has_no_kl(tiny):
+  loss, metrics = objectives.reconstruction(
+    stub(), {}, EXAMPLE, None, hyper(tiny, beta=100.0)
+  )
+  assert float(loss) == float(metrics['nll_nats']) == 3.0
+  assert set(metrics) == {'loss', 'nll_nats'}
+
+
+@pytest.mark.parametrize(
+  'objective', [objectives.elbo, objectives.reconstruction]
+)
+def test_every_objective_passes_the_wanted_image_and_what_is_given(
+  objective, tiny
+):
+  passed, model, given = {}, stub(), object()
+  model.decode = lambda params, z, given, **rest: passed.update(
+    rest, given=given
+  )
+  example = EXAMPLE._replace(given=given)
+  objective(model, {}, example, None, hyper(tiny))
+  assert passed['teacher'] is example.wanted and passed['given'] is given
+
+
+@pytest.mark.parametrize(
+  'objective', [objectives.elbo, objectives.reconstruction]
+)
+@pytest.mark.parametrize(
+  'likelihood',
+  [
+    likelihoods.bernoulli,
+    likelihoods.normal,
+    functools.partial(likelihoods.normal, sigma=None),
+  ],
+)
+def test_objectives_are_float32_under_strict_promotion(
+  objective, likelihood, tiny, batch
+):
+  ex = dataclasses.replace(tiny, likelihood=likelihood, view=views.noisy)
+  model = ex.model(batch)
+
+  def run(params, key_view_B, key_B):
+    example = ex.view(batch.take(np.arange(4)), key_view_B, ex.hyper())
+    return objective(model, params, example, key_B, ex.hyper())
+
+  keys = jax.eval_shape(lambda: example_keys(jax.random.key(0), 4))
+  shape = jax.ShapeDtypeStruct((1, 6, 5, 2), np.float32)
+  params = jax.eval_shape(
+    lambda x: model.init(jax.random.key(0), views.Example(x, x)), shape
+  )
+  with jax.numpy_dtype_promotion('strict'):
+    f = jax.value_and_grad(run, has_aux=True)
+    (loss, metrics), grads = jax.eval_shape(f, params, keys, keys)
+  for leaf in jax.tree.leaves((loss, metrics, grads)):
+    assert leaf.dtype == np.float32
+  assert loss.shape == () and all(m.shape == () for m in metrics.values())
+
+
+def test_the_constant_schedule_changes_nothing(tiny):
+  numbers = hyper(tiny)
+  assert objectives.constant(numbers, 7) is numbers
+
+
+def test_the_numbers_of_hyper_can_be_traced(tiny):
+  leaves = jax.tree.leaves(hyper(tiny, beta=7.0))
+  assert 7.0 in [float(leaf) for leaf in leaves]
+  assert all(leaf.dtype == jnp.float32 for leaf in leaves)

@@ -1,0 +1,84 @@
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from vae_jax import baselines, evaluate, results, train, views
+from vae_jax.trained import Trained
+
+
+@pytest.fixture
+def trained(tiny, tiny_data):
+  """An untrained denoiser with its test measures."""
+  ex = dataclasses.replace(
+    tiny,
+    view=views.noisy,
+    measures=(evaluate.quality,),
+    baselines=(baselines.noisy_input, baselines.mean_image),
+    report=results.beats_baselines,
+  )
+  hyper = ex.hyper()
+  state = train.init(jax.random.key(0), ex, hyper, tiny_data['train'])
+  test = evaluate.over(ex, ex.measures, jax.local_devices()[:1])
+  figures = test(tiny_data['test'], hyper, state)
+  return Trained(ex, tiny_data, hyper, state, [], figures)
+
+
+def test_a_baseline_is_measured_on_the_images_that_the_model_saw(trained):
+  done = results.with_baselines(trained)
+  seen, wanted, _ = trained.test
+  mse = ((seen - wanted) ** 2).mean()
+  measured = done.results['baselines']['noisy_input']
+  assert measured['mse'] == pytest.approx(mse, rel=1e-5)
+  assert measured['psnr_db'] == pytest.approx(-10 * np.log10(mse), abs=1e-4)
+
+
+def test_baselines_get_fresh_noise_on_every_draw_of_a_small_set(
+  trained, monkeypatch
+):
+  monkeypatch.setattr(results, 'BASELINE_EXAMPLES', 48)
+  example = results.training_examples(trained)
+  assert example.seen.shape == (48, 6, 5, 2)
+  np.testing.assert_array_equal(example.wanted[:16], example.wanted[16:32])
+  assert (example.seen[:16] != example.seen[16:32]).mean() > 0.3
+
+
+def test_a_view_without_noise_is_drawn_once(trained):
+  clean = dataclasses.replace(trained.ex, view=views.clean)
+  example = results.training_examples(dataclasses.replace(trained, ex=clean))
+  assert len(example.seen) == 16
+
+
+def test_a_verdict_says_who_won_and_by_how_much(trained):
+  trained.results['psnr_db'] = 12.0
+  trained.results['baselines'] = {
+    'ridge': {'psnr_db': 10.5},
+    'noisy_input': {'psnr_db': 12.25},
+  }
+  assert results.beats_baselines(trained) == ['LOSES to noisy input by 0.25 dB']
+  trained.results['psnr_db'] = 12.75
+  assert results.beats_baselines(trained) == [
+    'beats every baseline; the nearest, noisy input, by 0.50 dB'
+  ]
+
+
+def test_the_summary_shows_measures_beside_the_rivals(trained, tmp_path):
+  trained.results['step'] = 0
+  outcome = results.Outcome(
+    'tiny', results.with_baselines(trained), tmp_path, ['a.png'], {'train': 2}
+  )
+  trained.results['verdicts'] = ['beats nothing']
+  text = outcome.summary()
+  for wanted in ('noisy input', 'psnr_db', 'verdict: beats nothing', 'a.png'):
+    assert wanted in text
+  assert 'train 2.0 s' in text
+
+
+def test_json_is_strict_and_written_whole(tmp_path):
+  path = tmp_path / 'results.json'
+  results.write_json(path, {'a': 1.5})
+  with pytest.raises(ValueError):
+    results.write_json(path, {'a': float('nan')})
+  assert json.loads(path.read_text()) == {'a': 1.5}

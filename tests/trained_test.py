@@ -1,0 +1,43 @@
+import jax
+import numpy as np
+import pytest
+
+from vae_jax import train
+from vae_jax.trained import Trained
+
+
+@pytest.fixture
+def trained(tiny, tiny_data):
+  """An untrained VAE."""
+  hyper = tiny.hyper()
+  state = train.init(jax.random.key(0), tiny, hyper, tiny_data['train'])
+  return Trained(tiny, tiny_data, hyper, state)
+
+
+def test_codes_are_posterior_means_whatever_the_count(trained):
+  seen = np.tile(trained.test.seen, (14, 1, 1, 1))  # 140: more than a chunk
+  codes = trained.encode(seen)
+  assert codes.shape == (140, 3)
+  q = trained.model.encode(trained.state.params, trained.test.seen)
+  np.testing.assert_allclose(codes[:10], q.z_mean, atol=1e-6)
+  np.testing.assert_allclose(codes[130:], q.z_mean, atol=1e-6)
+
+
+def test_a_reconstruction_is_the_decoded_mean_code(trained):
+  seen = trained.test.seen
+  image = trained.reconstruct(seen)
+  np.testing.assert_array_equal(image, trained.decode(trained.encode(seen)))
+  wanted = trained.model.reconstruct(trained.state.params, seen)
+  np.testing.assert_allclose(image, wanted, atol=1e-6)
+
+
+def test_generated_images_depend_on_the_seed_alone(trained):
+  a, again, other = (trained.generate(4, seed) for seed in (1, 1, 2))
+  assert a.shape == (4, 6, 5, 2)
+  np.testing.assert_array_equal(a, again)
+  assert (a != other).any()
+
+
+def test_the_test_view_holds_the_images_of_the_test_split(trained, tiny_data):
+  wanted = tiny_data['test'].x.reshape(-1, 6, 5, 2) / 255
+  np.testing.assert_allclose(trained.test.wanted, wanted, atol=1e-6)

@@ -1,0 +1,14 @@
+"""Figures for a paper: pure functions from arrays to a matplotlib Figure.
+
+Text sizes and widths are those of a NeurIPS column (5.5 inches), colours are
+safe for the colour-blind, and nothing global is touched: no pyplot, no rc.
+"""
+
+from vae_jax.figures.history import curves
+from vae_jax.figures.images import grid, rows
+from vae_jax.figures.plots import bars, scatter
+from vae_jax.figures.style import ACCENT, DPI, save
+
+__all__ = [
+  'ACCENT', 'DPI', 'bars', 'curves', 'grid', 'rows', 'save', 'scatter',
+]  # fmt: skip

@@ -1,0 +1,139 @@
+"""Functions found by name, if they fit: 'networks.conv'."""
+
+import difflib
+import importlib
+import inspect
+import os
+import pkgutil
+import sys
+import typing
+
+import optax
+
+from vae_jax.config import ConfigError, module_name, parts, render
+
+
+def known(name: str, allowed: dict, kind: str, where: str = ''):
+  """allowed[name]; ConfigError with the nearest and all names otherwise."""
+  if name in allowed:
+    return allowed[name]
+  names = ', '.join(allowed) if allowed else 'none'
+  raise ConfigError(
+    f'unknown {kind} {name!r}{where}{nearest(name, allowed)}: there are {names}'
+  )
+
+
+def nearest(name: str, allowed) -> str:
+  """' (did you mean ...?)', or nothing if nothing is near."""
+  near = difflib.get_close_matches(name, allowed, n=1)
+  return f' (did you mean {near[0]!r}?)' if near else ''
+
+
+def function(text: str, like, takes: tuple[str, ...], path: str):
+  """The function that `text` names, in the module of `like` if it says none."""
+  module, _, name = text.rpartition('.')
+  if not module and like is None:
+    raise ConfigError(f'{path}={text}: say module.name, as in objectives.elbo')
+  home = module_called(module, path) if module else home_of(like)
+  found = getattr(home, name, None)
+  if fits(found, like, takes):
+    return found
+  offered = choices(home, like, takes)
+  if not offered and like is not None:
+    offered = choices(home_of(like), like, takes)
+  raise ConfigError(
+    f'{path} cannot be {text!r}{nearest(name, offered)}: '
+    f'there are {listed(offered, name)}, called with ({", ".join(takes)})'
+  )
+
+
+def module_called(name: str, path: str):
+  """optax, or the module of vae_jax of this name; or ConfigError."""
+  if name == 'optax':
+    return optax
+  ours = pkgutil.iter_modules([os.path.dirname(__file__)])
+  there = dict.fromkeys([*(module.name for module in ours), 'optax'])
+  known(name, there, 'module', f' for {path}')
+  return importlib.import_module(f'vae_jax.{name}')
+
+
+def home_of(f):
+  """The module in which the user finds this function."""
+  name = module_name(parts(f)[0])
+  if f'vae_jax.{name}' in sys.modules:
+    name = f'vae_jax.{name}'
+  return importlib.import_module(name)
+
+
+def choices(home, like, takes: tuple[str, ...]) -> dict:
+  """Name -> function of the module's own functions that fit."""
+  return {
+    name: f
+    for name, f in vars(home).items()
+    if not name.startswith('_')
+    and fits(f, like, takes)
+    and f.__module__.startswith(home.__name__)
+  }
+
+
+def fits(f, like, takes: tuple[str, ...]) -> bool:
+  """Whether f can be called with these arguments and, as far as annotations
+  tell, returns what `like` does."""
+  if not (inspect.isfunction(f) or inspect.isclass(f)):
+    return False
+  try:
+    parameters = inspect.signature(f).parameters
+  except ValueError:  # a class written in C
+    return False
+  # The step has a rate of its own: an optimizer with one is not a direction.
+  ready = 'learning_rate' not in parameters
+  first = tuple(parameters)[: len(takes)]
+  rest = [p for p in list(parameters.values())[len(takes) :] if mandatory(p)]
+  return ready and first == takes and not rest and same_kind(f, like)
+
+
+def mandatory(parameter: inspect.Parameter) -> bool:
+  """Whether a call must give this argument."""
+  variadic = parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD
+  return parameter.default is parameter.empty and parameter.kind not in variadic
+
+
+def required(f) -> tuple[str, ...]:
+  """The arguments that every call must give."""
+  parameters = inspect.signature(f).parameters
+  return tuple(name for name, p in parameters.items() if mandatory(p))
+
+
+def same_kind(f, like) -> bool:
+  """Whether f returns what `like` returns; where `like` does not say, True."""
+  kind = returned(like)
+  if kind is None or inspect.isclass(like):
+    return True
+  if (found := returned(f)) is None:
+    return module_name(f) == module_name(like)
+  return issubclass(found, kind)
+
+
+def returned(f):
+  """The class that f returns, None if its annotations do not say."""
+  kind = f if inspect.isclass(f) else hints(parts(f)[0]).get('return')
+  return kind if inspect.isclass(kind) else None
+
+
+def listed(offered: dict, name: str, most: int = 12) -> str:
+  """'networks.mlp, networks.conv'; of many, those that are like this name."""
+  if not offered:
+    return 'none'
+  names = list(offered)
+  if len(names) > most:
+    near = difflib.get_close_matches(name, names, n=most, cutoff=0.0)
+    return f'{", ".join(near)} and {len(names) - most} more'
+  return ', '.join(render(f) for f in offered.values())
+
+
+def hints(f) -> dict:
+  """The annotations of a function; none if they do not resolve."""
+  try:
+    return typing.get_type_hints(f)
+  except (NameError, TypeError, AttributeError):
+    return {}

@@ -1,0 +1,68 @@
+"""Shapes that all networks share, and the small operations on them."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+HEADS = ('z_mean', 'z_log_sigma')
+
+
+def out_shape(shapes, size: int) -> tuple[int, int, int]:
+  """(H, W, C * size): the shape of the outputs for one example."""
+  height, width, channels = shapes.wanted
+  return height, width, channels * size
+
+
+def shrunk(n: int, halvings: int) -> int:
+  """A length after so many halvings, each rounded up."""
+  for _ in range(halvings):
+    n = -(-n // 2)
+  return n
+
+
+def code_channels(latents: int, grid, name: str) -> int:
+  """Channels of a code map of `latents` values on this grid; or ValueError."""
+  cells = math.prod(grid)
+  if latents % cells or latents < cells:
+    near = max(1, round(latents / cells)) * cells
+    raise ValueError(
+      f'the code of network {name!r} is a map of {grid[0]}x{grid[1]}: latents '
+      f'must be a multiple of {cells}, not {latents}; the nearest is {near}'
+    )
+  return latents // cells
+
+
+def with_given(x_BF, given):
+  """x_BF after the features it is given, if any."""
+  if given is None:
+    return x_BF
+  return jnp.concatenate([given.reshape(given.shape[0], -1), x_BF], -1)
+
+
+def dense_heads(x_BF, latents: int, heads: int):
+  """One dense layer per posterior statistic: a tuple of [B, Z]."""
+  return tuple(nn.Dense(latents, name=name)(x_BF) for name in HEADS[:heads])
+
+
+def flat(x_BHWC):
+  """[B, H, W, C] -> [B, H*W*C]."""
+  return x_BHWC.reshape(x_BHWC.shape[0], -1)
+
+
+def cropped(x_BHWC, outputs):
+  """The top left H x W of x_BHWC: halvings that rounded up overshoot."""
+  return x_BHWC[:, : outputs[0], : outputs[1]]
+
+
+def depth_to_space(x_BHWC):
+  """[B, H, W, 4 C] -> [B, 2 H, 2 W, C]: sub-pixel up-sampling."""
+  b, h, w, c = x_BHWC.shape
+  x = x_BHWC.reshape(b, h, w, 2, 2, c // 4)
+  return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c // 4)
+
+
+def parameter_count(params) -> int:
+  """Number of values in a tree of parameters."""
+  return sum(leaf.size for leaf in jax.tree.leaves(params))
