@@ -159,10 +159,10 @@ def test_a_linear_autoencoder_finds_what_pca_finds(tiny):
   )
   devices = jax.local_devices()[:1]
   hyper = ex.hyper()
-  state = train.init(jax.random.key(0), ex, hyper, batch)
+  init = jax.jit(lambda batch: train.init(jax.random.key(0), ex, hyper, batch))
   call = train.over_devices(functools.partial(train.steps, ex), devices=devices)
   index = np.tile(np.arange(64, dtype=np.int32), (1, 1500, 1))
-  placed = data.replicate((batch, hyper, state), devices)
+  placed = data.replicate((batch, hyper, init(batch)), devices)
   state, _ = call(*placed, index)
   params = jax.device_get(state.params)
   images_NHWC = np.asarray(batch.images())

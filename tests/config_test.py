@@ -157,10 +157,11 @@ def test_a_wrong_override_is_refused_in_one_line(assignment, words):
   assert len(line) < 500
 
 
-def test_whole_arguments_are_not_negative():
+@pytest.mark.parametrize('value', [0, -1])
+def test_the_sizes_of_a_network_are_above_0(value):
   ex = override(config.Experiment(), 'network=conv')
-  with pytest.raises(config.ConfigError, match='network.dense must be 0 or'):
-    override(ex, 'network.dense=-1')
+  with pytest.raises(config.ConfigError, match='network.dense must be 1 or'):
+    override(ex, f'network.dense={value}')
 
 
 def test_every_default_fits_its_own_field():

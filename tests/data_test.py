@@ -142,12 +142,17 @@ def test_every_seed_has_an_order_of_its_own():
   assert (a != b).any()
 
 
+def _step(tree):
+  key, x = tree['key'], tree['x']
+  return {'key': jax.random.fold_in(key, 1), 'x': x + 1}
+
+
 def test_a_replicated_key_survives_the_donation_of_its_copy():
   tree = {'key': jax.random.key(7), 'x': jnp.arange(3.0)}
   before = np.asarray(jax.random.key_data(tree['key']))
   # One device: the case in which device_put makes an alias, not a copy.
   placed = data.replicate(tree, jax.local_devices()[:1])
-  jax.block_until_ready(jax.jit(lambda t: t, donate_argnums=0)(placed))
+  jax.block_until_ready(jax.jit(_step, donate_argnums=0)(placed))
   assert placed['x'].is_deleted()
   np.testing.assert_array_equal(jax.random.key_data(tree['key']), before)
   np.testing.assert_array_equal(tree['x'], np.arange(3.0))

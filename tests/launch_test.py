@@ -84,7 +84,7 @@ WRONG = [
   (['--set=steps=5', '--epochs=2'], 'give --steps or --epochs, not both'),
   (['--dataset=dogits'], "unknown dataset 'dogits' (did you mean 'digits'?)"),
   (['--dataset=tiny', '--batch_size=6'], 'use a multiple of 4'),
-  (['--dataset=tiny', '--monitor=nelbo'], 'there are nelbo_nats'),
+  (['--dataset=tiny', '--monitor=nelbo'], 'there are kl_nats, mse, nelbo'),
   (
     ['--dataset=tiny', '--set=objective=evaluate.elbo'],
     'objective evaluate.elbo does not return (loss, metrics)',
@@ -97,7 +97,10 @@ WRONG = [
     ['--dataset=tiny', '--set=likelihood=normal', '--set=likelihood.sigma=-1'],
     'sigma must be positive',
   ),
-  (['--dataset=tiny', '--set=network=conv', '--set=network.dense=0'], ''),
+  (
+    ['--set=network=conv', '--set=network.dense=0'],
+    'network.dense must be 1 or more, not 0',
+  ),
 ]
 
 

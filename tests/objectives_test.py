@@ -11,7 +11,6 @@ import scipy.special
 import scipy.stats
 
 from vae_jax import likelihoods, networks, objectives, priors, views
-from vae_jax.train import example_keys
 
 NLL_B = np.array([3.0, 5.0, 1.0], np.float32)
 KL_BZ = np.array([[0.5, 1.0], [2.0, 0.25], [0.0, 0.0]], np.float32)
@@ -32,6 +31,12 @@ def hyper(tiny, **numbers):
   return dataclasses.replace(tiny, **numbers).hyper()
 
 
+def keys(n):
+  # Not through fold_in, which costs a compilation for every size.
+  data = [[0, i] for i in range(n)]
+  return jax.random.wrap_key_data(np.array(data, np.uint32))
+
+
 def parameters(model, example):
   rng = np.random.default_rng(0)
   shapes = jax.eval_shape(model.init, jax.random.key(0), example)
@@ -47,9 +52,8 @@ def test_the_elbo_is_what_the_formulas_say_summed_over_pixels_and_latents(
   model = ex.model(batch)
   example = ex.view(batch, None, None)
   params = parameters(model, example)
-  keys = example_keys(jax.random.key(0), 26)
   elbo = jax.jit(functools.partial(objectives.elbo, model))
-  loss, metrics = elbo(params, example, keys, ex.hyper())
+  loss, metrics = elbo(params, example, keys(26), ex.hyper())
 
   x = batch.x / 255
   heads = params['encoder']
@@ -57,7 +61,7 @@ def test_the_elbo_is_what_the_formulas_say_summed_over_pixels_and_latents(
     x @ heads[name]['kernel'] + heads[name]['bias']
     for name in ('z_mean', 'z_log_sigma')
   )
-  noise = priors.noise(example_keys(jax.random.key(0), 26), 3)
+  noise = priors.noise(keys(26), 3)
   z = mean + np.exp(s) * np.asarray(noise)
   layer = params['decoder']['Dense_0']
   p = scipy.special.expit(z @ layer['kernel'] + layer['bias'])
@@ -93,8 +97,7 @@ def test_the_elbo_is_log_p_x_at_the_true_posterior(tiny, batch):
     },
   }
   elbo = jax.jit(functools.partial(objectives.elbo, model))
-  keys = example_keys(jax.random.key(0), n)
-  _, metrics = elbo(params, example, keys, ex.hyper())
+  _, metrics = elbo(params, example, keys(n), ex.hyper())
   covariance = np.outer(w_P, w_P) + sigma**2 * np.eye(60)
   x_P = batch.x[0] / 255
   log_p = scipy.stats.multivariate_normal(b_P, covariance).logpdf(x_P)
@@ -188,14 +191,13 @@ def test_objectives_are_float32_under_strict_promotion(
     example = ex.view(batch.take(np.arange(4)), key_view_B, ex.hyper())
     return objective(model, params, example, key_B, ex.hyper())
 
-  keys = jax.eval_shape(lambda: example_keys(jax.random.key(0), 4))
   shape = jax.ShapeDtypeStruct((1, 6, 5, 2), np.float32)
   params = jax.eval_shape(
     lambda x: model.init(jax.random.key(0), views.Example(x, x)), shape
   )
   with jax.numpy_dtype_promotion('strict'):
     f = jax.value_and_grad(run, has_aux=True)
-    (loss, metrics), grads = jax.eval_shape(f, params, keys, keys)
+    (loss, metrics), grads = jax.eval_shape(f, params, keys(4), keys(4))
   for leaf in jax.tree.leaves((loss, metrics, grads)):
     assert leaf.dtype == np.float32
   assert loss.shape == () and all(m.shape == () for m in metrics.values())

@@ -146,8 +146,10 @@ def argument(text: str, f, parameter, path: str):
   value = parse(text, argument_types(f, parameter), path)
   if isinstance(value, float) and not math.isfinite(value):
     raise ConfigError(f'{path} must be finite, not {text}')
-  if type(value) is int and value < 0 <= (parameter.default or 0):
-    raise ConfigError(f'{path} must be 0 or more, not {text}')
+  # A network's whole numbers are sizes; elsewhere 0 may be a time or an index.
+  low = 1 if path.startswith('network.') else 0
+  if type(value) is int and value < low <= (parameter.default or low):
+    raise ConfigError(f'{path} must be {low} or more, not {text:.60}')
   return value
 
 

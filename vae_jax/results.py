@@ -148,13 +148,15 @@ def draw(trained, run_dir, writer=None) -> list[pathlib.Path]:
 def beats_baselines(trained, metric: str = 'psnr_db') -> list[str]:
   """The verdict by this metric, larger is better: whom the model did not beat
   and by how much, or how far the nearest rival is behind."""
-  rivals = trained.results['baselines']
+  rivals = trained.results.get('baselines', {})
   gaps = {n: trained.results[metric] - rivals[n][metric] for n in rivals}
   lost = [
     f'LOSES to {log.words(n)} by {-gap:.2f} dB'
     for n, gap in gaps.items()
     if gap <= 0
   ]
+  if not gaps:
+    return []
   nearest = min(gaps, key=gaps.get)
   return lost or [
     f'beats every baseline; the nearest, {log.words(nearest)}, by '
