@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import baselines, evaluate, results, train, views
+from vae_jax import baselines, evaluate, results, run, train, views
 from vae_jax.trained import Trained
 
 
@@ -76,9 +76,28 @@ def test_the_summary_shows_measures_beside_the_rivals(trained, tmp_path):
   assert 'train 2.0 s' in text
 
 
-def test_json_is_strict_and_written_whole(tmp_path):
+def test_json_stays_strict_where_a_figure_is_not_finite(tmp_path):
   path = tmp_path / 'results.json'
-  results.write_json(path, {'a': 1.5})
-  with pytest.raises(ValueError):
-    results.write_json(path, {'a': float('nan')})
-  assert json.loads(path.read_text()) == {'a': 1.5}
+  nan, infinite = float('nan'), float('inf')
+  results.write_json(path, {'a': 1.5, 'b': {'c': nan}, 'd': [infinite, 2]})
+  found = json.loads(path.read_text(), parse_constant=pytest.fail)
+  assert found == {'a': 1.5, 'b': {'c': None}, 'd': [None, 2]}
+
+
+def test_what_was_measured_is_written_even_if_a_picture_fails(
+  trained, tmp_path
+):
+  def fails(trained):
+    raise RuntimeError('no paper')
+
+  ex = dataclasses.replace(trained.ex, pictures=(fails,))
+  trained.results['step'] = 0
+  with pytest.raises(RuntimeError):
+    failing = dataclasses.replace(trained, ex=ex)
+    results.finish('tiny', failing, tmp_path, run.Clock())
+  assert 'psnr_db' in json.loads((tmp_path / 'results.json').read_text())
+
+
+def test_no_verdict_where_the_measure_is_missing(trained):
+  del trained.results['psnr_db']
+  assert results.beats_baselines(trained) == ['none: psnr_db is not measured']

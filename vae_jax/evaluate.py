@@ -133,8 +133,10 @@ def _measured(ex, measures, data, hyper, state, index_b):
   keys = _position_keys(evaluation_key(state), index_b)
   example = ex.view(data.take(index_b), keys[0], hyper)
   values = {}
-  for measure in measures:
-    values |= measure(model, state.params, example, keys[1], hyper)
+  for i, measure in enumerate(measures):
+    # A key of its own for each: two of them may draw.
+    key_b = jax.vmap(jax.random.fold_in, (0, None))(keys[1], i)
+    values |= measure(model, state.params, example, key_b, hyper)
   return values
 
 

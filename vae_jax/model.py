@@ -33,15 +33,17 @@ class Model:
   def init(self, key, example) -> dict:
     """Fresh parameters for examples like this one."""
     key_encoder, key_decoder, key_prior, key_critic = jax.random.split(key, 4)
-    z_BZ = jnp.zeros((example.seen.shape[0], self.latents))
-    encoder = self.encoder.init(key_encoder, example.seen, example.given)
-    decoder = self.decoder.init(key_decoder, z_BZ, example.given)
+    # Only shapes, or XLA would compile and fold a whole forward pass.
+    seen, given = shaped((example.seen, example.given))
+    z_BZ = jax.ShapeDtypeStruct((seen.shape[0], self.latents), seen.dtype)
+    encoder = self.encoder.lazy_init(key_encoder, seen, given)
+    decoder = self.decoder.lazy_init(key_decoder, z_BZ, given)
     params = {'encoder': encoder['params'], 'decoder': decoder['params']}
     prior = self.factor.init(key_prior, self, example)
     if prior:
       params['prior'] = prior
     if self.critic_net is not None:
-      params['critic'] = self.critic_net.init(key_critic, z_BZ)['params']
+      params['critic'] = self.critic_net.lazy_init(key_critic, z_BZ)['params']
     return params
 
   def encode(self, params, seen, given=None):
@@ -93,3 +95,8 @@ class Model:
     if self.axis is None:
       return x_B
     return jax.lax.all_gather(x_B, self.axis, tiled=True)
+
+
+def shaped(tree):
+  """The shapes and dtypes of a tree of arrays."""
+  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)

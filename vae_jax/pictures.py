@@ -29,7 +29,8 @@ def denoised(trained, count: int = 10):
     rows[words(name)] = np.clip(images[:count], 0, 1)
     notes[words(name)] = _decibels(trained, name)
   rows['this model'] = trained.reconstruct(seen)
-  notes['this model'] = f'{trained.results["psnr_db"]:.1f} dB'
+  if 'psnr_db' in trained.results:
+    notes['this model'] = f'{trained.results["psnr_db"]:.1f} dB'
   title = f'Denoising unseen {trained.ex.dataset}'
   return figures.rows(rows, title=title, notes=notes)
 
@@ -110,8 +111,11 @@ def curves(trained):
 
 def against_baselines(trained):
   """Bars: PSNR of the model beside its rivals'."""
+  if 'psnr_db' not in trained.results:
+    return None
   bars = {
-    words(n): b['psnr_db'] for n, b in trained.results['baselines'].items()
+    words(n): b['psnr_db']
+    for n, b in trained.results.get('baselines', {}).items()
   }
   bars['this model'] = trained.results['psnr_db']
   return figures.bars(

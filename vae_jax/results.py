@@ -1,6 +1,7 @@
 """What a run ends with: baselines, verdicts, pictures, results.json."""
 
 import json
+import math
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -48,12 +49,13 @@ def finish(name, trained, run_dir, clock, writer=None) -> Outcome:
     trained = with_baselines(trained)
   report = trained.ex.report
   figures['verdicts'] = list(report(trained)) if report else []
-  with clock('draw'):
-    paths = draw(trained, run_dir, writer)
   if writer is not None:
     figures['compile_s'] = clock.seconds['compile']
     figures['wall_s'] = clock.wall()
+  # Before drawing: what was measured must not hang on a picture.
   write_json(run_dir / 'results.json', figures)
+  with clock('draw'):
+    paths = draw(trained, run_dir, writer)
   return Outcome(name, trained, run_dir, paths, dict(clock.seconds))
 
 
@@ -149,6 +151,8 @@ def beats_baselines(trained, metric: str = 'psnr_db') -> list[str]:
   """The verdict by this metric, larger is better: whom the model did not beat
   and by how much, or how far the nearest rival is behind."""
   rivals = trained.results.get('baselines', {})
+  if metric not in trained.results:
+    return [f'none: {metric} is not measured']
   gaps = {n: trained.results[metric] - rivals[n][metric] for n in rivals}
   lost = [
     f'LOSES to {log.words(n)} by {-gap:.2f} dB'
@@ -171,7 +175,19 @@ def read(run_dir) -> dict:
 
 
 def write_json(path: pathlib.Path, value):
-  """Writes strict JSON atomically: a reader never sees half of it."""
+  """Writes strict JSON atomically, null for what is not finite."""
   temporary = path.with_name(f'.{path.name}.tmp')
-  temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + '\n')
+  text = json.dumps(finite(value), indent=2, allow_nan=False)
+  temporary.write_text(text + '\n')
   os.replace(temporary, path)
+
+
+def finite(value):
+  """value with None for every float in it that is not finite."""
+  if isinstance(value, dict):
+    return {k: finite(v) for k, v in value.items()}
+  if isinstance(value, list | tuple):
+    return [finite(v) for v in value]
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value

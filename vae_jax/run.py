@@ -142,8 +142,6 @@ def probe(objective):
   """A measure without figures: TypeError if this is no objective."""
 
   def measure(model, params, example, key_B, hyper):
-    # The measures beside it have the same keys.
-    key_B = jax.vmap(jax.random.fold_in, (0, None))(key_B, 0)
     found = objective(model, params, example, key_B, hyper)
     if not isinstance(found, tuple):
       name = config.render(objective)
