@@ -17,6 +17,12 @@ def checksum(model, params, example, key_B, hyper):
   return {'checksum': (example.seen * example.wanted).sum((1, 2, 3))}
 
 
+def uniform(name, model, params, example, key_B, hyper):
+  """A measure that draws, under any name."""
+  del model, params, example, hyper
+  return {name: jax.vmap(jax.random.uniform)(key_B)}
+
+
 # Noise in the view as well as in the posterior.
 EX = config.Experiment(
   view=views.noisy,
@@ -27,6 +33,8 @@ EX = config.Experiment(
     evaluate.quality,
     evaluate.active_latents,
     checksum,
+    functools.partial(uniform, 'one'),
+    functools.partial(uniform, 'two'),
   ),
 )
 
@@ -137,8 +145,9 @@ def test_measures_of_a_split_are_plain_means_on_any_devices(
   @jax.jit
   def values(params, key_B):
     model, both = EX.model(split), {}
-    for measure in EX.measures:
-      both |= measure(model, params, examples, key_B, EX.hyper())
+    for i, measure in enumerate(EX.measures):
+      own_B = jax.vmap(jax.random.fold_in, (0, None))(key_B, i)
+      both |= measure(model, params, examples, own_B, EX.hyper())
     return both
 
   _, key_latent = jax.random.split(evaluate.evaluation_key(state))
@@ -166,6 +175,11 @@ def test_the_examples_are_the_images_that_the_measures_saw(
     np.testing.assert_allclose(found['checksum'], mean, rtol=1e-5)
   np.testing.assert_allclose(wanted, split.images(), rtol=1e-6)
   assert (seen != wanted).any((1, 2, 3)).all()
+
+
+def test_every_measure_draws_noise_of_its_own(figures):
+  for found in figures:
+    assert found['one'] != found['two']
 
 
 def test_names_are_those_of_the_figures(split, figures):
