@@ -1,6 +1,10 @@
 """The lesson's convolutional autoencoder: 4x4x8 code, 4,385 parameters.
 
-python launch.py --experiment=autoencoder
+  python launch.py --experiment=autoencoder
+
+2,500 steps on `digits`: 0.0742 nats per pixel and PSNR 20.7 dB on the test
+split. A PCA with as many components, and 23 times the parameters, reaches 26.3
+dB: this net loses to it. 20 s on two CPU cores with a warm compilation cache.
 """
 
 from vae_jax import (

