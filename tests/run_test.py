@@ -101,7 +101,9 @@ def test_a_signal_saves_the_run_and_it_goes_on_as_if_nothing_was(
       os.kill(os.getpid(), signal.SIGTERM)
 
   monkeypatch.setattr(log.Progress, 'update', interrupt)
-  with pytest.raises(loop.Interrupted, match='SIGTERM at step 8 of 12'):
+  with pytest.raises(
+    loop.Interrupted, match='SIGTERM at step 8 of 12.*stopped$'
+  ):
     run.fit('tiny', ex, tmp_path / 'stopped')
   monkeypatch.setattr(log.Progress, 'update', update)
   assert_the_same_run(run.fit('tiny', ex, tmp_path / 'stopped'), straight)

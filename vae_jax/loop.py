@@ -97,7 +97,7 @@ def loop(ready: Ready, manager, writer, clock):
       )
       with clock('save'):
         checkpoint.save(manager, step, state, {ex.monitor: tests[ex.monitor]})
-      stop_early(ex, metrics['refused'], signals, step, total)
+      stop_early(ex, metrics['refused'], signals, step, total, manager)
   return state, tests, throughput(ex, step - first, clock)
 
 
@@ -171,7 +171,7 @@ def prefixed(split: str, metrics: dict) -> dict:
   return {f'{split}/{name}': value for name, value in metrics.items()}
 
 
-def stop_early(ex, refused_K, signals, step: int, total: int):
+def stop_early(ex, refused_K, signals, step: int, total: int, manager):
   """RunError after an update that was not finite or a signal."""
   if refused_K.any():
     raise RunError(
@@ -180,7 +180,9 @@ def stop_early(ex, refused_K, signals, step: int, total: int):
       f'{ex.learning_rate:g})'
     )
   if signals.caught and step < total:
-    line = (
+    run_dir = manager.directory.parent
+    raise Interrupted(
       f'{signals.caught.name} at step {step} of {total}: saved, go on with '
+      f'--workdir={run_dir}',
+      int(signals.caught),
     )
-    raise Interrupted(f'{line}--workdir', int(signals.caught))
