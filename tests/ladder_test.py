@@ -18,12 +18,13 @@ posteriors
 model
 objectives
 config
-functions train
+functions train restored
 override manual evaluate
 baselines figures checkpoint log trained
 pictures results
 loop
 run
+use
 """
 RUNG = {
   name: height

@@ -58,7 +58,7 @@ def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None):
     stack.callback(checkpoint.close, manager)
     with clock('restore'):
       ready = resumed(ready, manager, found)
-    write_config(run_dir, name, ex, overrides, ready.devices)
+    write_config(run_dir, name, overrides, ready)
     writer = log.open(run_dir, resume_step=int(ready.state.step))
     stack.callback(writer.close)
     state, tests, rates = loop(ready, manager, writer, clock)
@@ -176,7 +176,7 @@ def read_config(run_dir) -> dict | None:
     return None
   try:
     found = json.loads(path.read_text())
-    found['fields'], found['devices'], found['experiment']
+    found['fields'], found['devices'], found['experiment'], found['example']
     return found
   except (ValueError, KeyError, TypeError) as error:
     raise Refused(f'{path} is not a config of ours: {error}') from error
@@ -193,17 +193,25 @@ def refuse_other(found, ex, run_dir):
     )
 
 
-def write_config(run_dir, name, ex, overrides, devices):
-  """config.json: the run's name, fields, package versions and devices."""
+def write_config(run_dir, name, overrides, ready: Ready):
+  """config.json: the run's name, fields, package versions and devices, and
+  what a user of the model must know of its examples."""
   versions = {p: importlib.metadata.version(p) for p in PACKAGES}
+  batch = ready.splits['test']
   results.write_json(
     pathlib.Path(run_dir) / 'config.json',
     {
       'experiment': name,
       'overrides': list(overrides),
-      'fields': config.rendered(ex),
+      'fields': config.rendered(ready.ex),
       'versions': {'python': sys.version.split()[0], **versions},
-      'devices': described(devices),
+      'devices': described(ready.devices),
+      'example': {
+        'shape': batch.shape,
+        'scale': batch.scale,
+        'classes': batch.classes,
+        'labelled': batch.label is not None,
+      },
     },
   )
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae_jax import evaluate
+from vae_jax import config, evaluate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +39,20 @@ class Trained:
     return jax.device_get(evaluate.examples(self.ex, test, self.hyper, key))
 
   def encode(self, seen, given=None):
-    """Posterior means: [N, Z]."""
+    """Posterior means: [N, Z]; ValueError if the images do not fit."""
+    wanted = config.example_shapes(self.ex, self.data['test']).seen.shape[1:]
+    if np.shape(seen)[1:] != wanted:
+      raise ValueError(
+        f'this model sees images of {by(wanted)}, not {by(np.shape(seen)[1:])}'
+      )
     return _chunked(self._encode, self.state.params, seen, given)
 
   def decode(self, z, given=None):
-    """Mean images of codes [N, Z]: [N, H, W, C]."""
+    """Mean images of codes [N, Z]: [N, H, W, C]; ValueError for other Z."""
+    if np.shape(z)[1:] != (self.ex.latents,):
+      raise ValueError(
+        f'this model has {self.ex.latents} latents, not {by(np.shape(z)[1:])}'
+      )
     return _chunked(self._decode, self.state.params, z, given)
 
   def reconstruct(self, seen, given=None):
@@ -70,6 +79,11 @@ class Trained:
       return self.model.likelihood.mean(outputs)
 
     return jax.jit(decode)
+
+
+def by(shape) -> str:
+  """'28x28x1'."""
+  return 'x'.join(map(str, shape))
 
 
 def _chunked(f, params, x, given, size: int = 128):

@@ -1,0 +1,88 @@
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vae_jax
+from vae_jax import data, loop, run, use
+
+
+@pytest.fixture
+def grey(tiny_data, monkeypatch):
+  """The tiny data set as grey images of 6x5."""
+  splits = {
+    split: batch.replace(x=batch.x[:, ::2], shape=(6, 5, 1))
+    for split, batch in tiny_data.items()
+  }
+  monkeypatch.setitem(data.EMBEDDED, 'tiny', lambda: splits)
+
+
+@pytest.fixture
+def outcome(tiny, grey, tmp_path):
+  """A short run and where it lies."""
+  ex = dataclasses.replace(tiny, dataset='tiny', steps=4)
+  return run.fit('tiny', ex, tmp_path / 'run')
+
+
+def test_a_loaded_model_is_the_trained_one_without_its_data(
+  outcome, monkeypatch
+):
+  seen = outcome.trained.test.seen
+  codes = outcome.trained.encode(seen)
+  images = outcome.trained.generate(3, seed=5)
+  monkeypatch.delitem(data.EMBEDDED, 'tiny')
+  loaded = vae_jax.load(outcome.run_dir)
+  np.testing.assert_array_equal(loaded.encode(seen), codes)
+  np.testing.assert_array_equal(loaded.generate(3, seed=5), images)
+  np.testing.assert_array_equal(
+    loaded.reconstruct(seen), loaded.decode(loaded.encode(seen))
+  )
+
+
+def test_a_directory_without_a_run_is_refused(tmp_path):
+  with pytest.raises(loop.Refused, match='holds no run'):
+    vae_jax.load(tmp_path)
+
+
+def test_images_and_codes_that_do_not_fit_are_one_clear_line(outcome):
+  loaded = vae_jax.load(outcome.run_dir)
+  with pytest.raises(ValueError, match='images of 6x5x1, not 7x5x3'):
+    loaded.encode(np.zeros((2, 7, 5, 3)))
+  with pytest.raises(ValueError, match='has 3 latents, not 4'):
+    loaded.decode(np.zeros((2, 4)))
+
+
+def test_codes_are_written_as_npz_and_csv(outcome, tmp_path):
+  loaded, seen = vae_jax.load(outcome.run_dir), outcome.trained.test.seen
+  names = [f'im{i}' for i in range(len(seen))]
+  npz, table = use.embed(loaded, seen, names, tmp_path / 'out')
+  codes = np.load(npz)
+  np.testing.assert_array_equal(codes['codes'], loaded.encode(seen))
+  assert list(codes['names']) == names
+  with table.open() as file:
+    header, *rows = csv.reader(file)
+  assert header == ['name', 'z_0', 'z_1', 'z_2']
+  assert [row[0] for row in rows] == names
+  written = np.array([[float(v) for v in row[1:]] for row in rows], np.float32)
+  np.testing.assert_array_equal(written, codes['codes'])
+
+
+def test_reconstructions_are_written_image_by_image(outcome, tmp_path):
+  loaded, seen = vae_jax.load(outcome.run_dir), outcome.trained.test.seen
+  names = [f'a/im{i}' for i in range(len(seen))]
+  picture, *paths = use.reconstruct(loaded, seen, names, tmp_path / 'out')
+  assert picture.exists() and len(paths) == len(seen)
+  found = np.asarray(Image.open(paths[3])) / 255
+  wanted = loaded.reconstruct(seen)[3, ..., 0]
+  np.testing.assert_allclose(found, wanted, atol=0.5 / 255 + 1e-6)
+
+
+def test_samples_are_draws_from_the_prior(outcome, tmp_path):
+  loaded = vae_jax.load(outcome.run_dir)
+  picture, *paths = use.generate(loaded, 5, 7, tmp_path / 'out')
+  assert picture.exists() and len(paths) == 5
+  found = np.asarray(Image.open(paths[2])) / 255
+  wanted = loaded.generate(5, seed=7)[2, ..., 0]
+  np.testing.assert_allclose(found, wanted, atol=0.5 / 255 + 1e-6)

@@ -1,0 +1,115 @@
+"""Using a trained model on one's own images: load, embed, reconstruct."""
+
+import csv
+import functools
+import math
+import pathlib
+
+import jax
+import numpy as np
+
+from vae_jax import checkpoint, data, figures, restored, run, train
+from vae_jax.loop import Refused
+from vae_jax.trained import Trained
+
+
+def load(run_dir) -> Trained:
+  """The newest good checkpoint of a run, ready to encode and decode.
+
+  Needs neither the run's dataset nor its experiment file. Raises Refused,
+  ConfigError or CheckpointError with one clear line.
+  """
+  found = run.read_config(run_dir)
+  if found is None:
+    raise Refused(f'{run_dir} holds no run')
+  ex = restored.experiment(found['fields'])
+  batch = blank(found['example'])
+  init = functools.partial(train.init, ex=ex, hyper=ex.hyper())
+  like = jax.eval_shape(
+    lambda key, batch: init(key, data=batch), jax.random.key(0), batch
+  )
+  manager = checkpoint.open(pathlib.Path(run_dir) / 'checkpoints', ex.monitor)
+  try:
+    target = jax.tree.map(on_one_device, like)
+    loaded = checkpoint.restore(manager, target)
+  finally:
+    checkpoint.close(manager)
+  if loaded is None:
+    raise Refused(f'{run_dir} holds no checkpoint: train it first')
+  state, step, notes = loaded
+  for note in notes:
+    run.say(f'warning: {note}')
+  return Trained(ex, {'test': batch}, ex.hyper(), state, [], {'step': step})
+
+
+def on_one_device(leaf):
+  """A shape that is to lie on the first device."""
+  sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def blank(facts: dict) -> data.Batch:
+  """A batch of one black image with a dataset's facts."""
+  shape = tuple(facts['shape'])
+  label = np.zeros(1, np.int32) if facts['labelled'] else None
+  x_NP = np.zeros((1, math.prod(shape)), np.uint8)
+  classes = tuple(facts['classes'])
+  return data.Batch(x_NP, label, shape, facts['scale'], classes)
+
+
+def embed(trained: Trained, images, names, out_dir) -> list[pathlib.Path]:
+  """Writes the codes of images [N, H, W, C] as codes.npz and codes.csv."""
+  codes_NZ = trained.encode(images)
+  out_dir = made(out_dir)
+  paths = [out_dir / 'codes.npz', out_dir / 'codes.csv']
+  np.savez(paths[0], codes=codes_NZ, names=np.array(names))
+  with paths[1].open('w', newline='') as file:
+    writer = csv.writer(file)
+    writer.writerow(['name', *(f'z_{i}' for i in range(codes_NZ.shape[1]))])
+    for name, code_Z in zip(names, codes_NZ, strict=True):
+      writer.writerow([name, *(f'{value:.9g}' for value in code_Z)])
+  return paths
+
+
+def reconstruct(trained: Trained, images, names, out_dir):
+  """Writes the reconstruction of each image, and rows of the first ten."""
+  found = trained.reconstruct(images)
+  rows = {'input': images[:10], 'reconstruction': found[:10]}
+  title = f'Through {trained.ex.latents} latents'
+  picture = made(out_dir) / 'reconstructions.png'
+  figures.save(figures.rows(rows, title=title), picture)
+  return [picture, *write_images(found, names, out_dir)]
+
+
+def generate(trained: Trained, count: int, seed: int, out_dir):
+  """Writes images of draws from the prior, and a grid of them."""
+  found = trained.generate(count, seed)
+  columns = min(count, 16)
+  whole = found[: count // columns * columns]
+  grid = whole.reshape(-1, columns, *whole.shape[1:])
+  picture = made(out_dir) / 'samples.png'
+  title = 'Decoded draws from the prior'
+  figures.save(figures.grid(grid, title=title), picture)
+  names = [f'{i:05d}' for i in range(count)]
+  return [picture, *write_images(found, names, out_dir)]
+
+
+def write_images(images, names, out_dir) -> list[pathlib.Path]:
+  """Images [N, H, W, C] in [0, 1] as PNGs in out_dir/images."""
+  from PIL import Image
+
+  folder, paths = made(pathlib.Path(out_dir) / 'images'), []
+  pixels = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+  for name, pixel_HWC in zip(names, pixels, strict=True):
+    flat = pixel_HWC[..., 0] if pixel_HWC.shape[-1] == 1 else pixel_HWC
+    paths.append(folder / f'{name}.png')
+    paths[-1].parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(flat).save(paths[-1])
+  return paths
+
+
+def made(folder) -> pathlib.Path:
+  """The folder, which exists from now on."""
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  return folder
