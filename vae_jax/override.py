@@ -54,7 +54,7 @@ def override(ex: Experiment, assignment: str) -> Experiment:
 
 def plain(field, text: str):
   """The number or word that `text` means for this field, in its range."""
-  if ',' in text:
+  if ',' in text and not is_path(field, text):
     raise ConfigError(
       f'{field.name}={text}: a list of values (a sweep) is not there yet'
     )
@@ -66,6 +66,11 @@ def plain(field, text: str):
       f'{field.name} must be from {low:.10g} to {high:.10g}, not {text:.60}'
     )
   return value
+
+
+def is_path(field, text: str) -> bool:
+  """Whether this is a dataset of the user's own: commas belong to it."""
+  return field.name == 'dataset' and text.startswith(('folder:', 'npz:'))
 
 
 def parse(text: str, allowed: tuple, name: str):

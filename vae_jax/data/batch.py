@@ -1,0 +1,54 @@
+"""Examples as they are stored, and the checks that any dataset must pass."""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+
+class DataError(ValueError):
+  """A dataset that cannot be had or is not what it should be; one line."""
+
+
+@flax.struct.dataclass
+class Batch:
+  """Examples as stored: x integers [N, H*W*C], label int [N] or None.
+
+  `shape` (H, W, C), `scale` (the value that means 1.0) and `classes` (names)
+  are facts about all examples, static under jit.
+  """
+
+  x: jax.Array
+  label: jax.Array | None
+  shape: tuple[int, ...] = flax.struct.field(pytree_node=False)
+  scale: float = flax.struct.field(pytree_node=False, default=255.0)
+  classes: tuple[str, ...] = flax.struct.field(pytree_node=False, default=())
+
+  @property
+  def size(self) -> int:
+    """Number of examples, N."""
+    return self.x.shape[0]
+
+  def take(self, index) -> 'Batch':
+    """The examples at `index` [B]."""
+    label = None if self.label is None else self.label[index]
+    return self.replace(x=self.x[index], label=label)
+
+  def images(self) -> jax.Array:
+    """x as floats in [0, 1]: [N, H, W, C]; the only division by the scale."""
+    x_NP = self.x.astype(jnp.float32) / self.scale
+    return x_NP.reshape(-1, *self.shape)
+
+
+def checked(batch: Batch) -> Batch:
+  """The batch itself; DataError if its values do not fit its scale."""
+  low, high = int(batch.x.min()), int(batch.x.max())
+  if low < 0 or high > batch.scale:
+    raise DataError(
+      f'pixels lie in [{low}, {high}], outside [0, {batch.scale:g}]'
+    )
+  if high <= 1 < batch.scale:
+    raise DataError(
+      f'pixels lie in [{low}, {high}] but the scale is {batch.scale:g}: '
+      'they seem to have been divided already'
+    )
+  return batch

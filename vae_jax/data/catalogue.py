@@ -1,0 +1,37 @@
+"""Name -> dataset."""
+
+from vae_jax.data import arrays, folder
+from vae_jax.data.batch import Batch, DataError, checked
+from vae_jax.data.embedded import digits, photos
+from vae_jax.data.prepared import prepared
+
+EMBEDDED = {'digits': digits, 'photos': photos}
+OWN = {'folder': folder.folder, 'npz': arrays.npz}
+
+
+def load(name: str, data_dir: str | None = None) -> dict[str, Batch]:
+  """The splits of a dataset: {'train': Batch, 'test': Batch}, maybe more.
+
+  An embedded set, `folder:PATH`, `npz:PATH`, or any image set of
+  tensorflow-datasets, prepared in data_dir. Raises DataError in one line.
+  """
+  kind, _, path = name.partition(':')
+  if name in EMBEDDED:
+    splits = EMBEDDED[name]()
+    return {split: checked(batch) for split, batch in splits.items()}
+  if kind in OWN:
+    if not path:
+      raise DataError(f'{name} needs a path: {kind}:PATH')
+    return OWN[kind](path)
+  return prepared(name, data_dir, (*EMBEDDED, 'folder:PATH', 'npz:PATH'))
+
+
+def read(source: str) -> tuple[Batch, list[str]]:
+  """All images of a folder or an npz file and their names: nothing is split.
+
+  Raises DataError in one line.
+  """
+  kind, colon, path = str(source).partition(':')
+  if not (colon and kind in OWN):
+    kind, path = 'npz' if str(source).endswith('.npz') else 'folder', source
+  return {'folder': folder.whole, 'npz': arrays.whole}[kind](path)
