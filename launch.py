@@ -5,6 +5,9 @@ python launch.py --experiment=vae --latents=8    any field is a flag
 python launch.py --experiment=vae --set=network.widths=(256,)
 python launch.py --workdir=RUN --epochs=40       goes on with a run
 python launch.py --workdir=RUN --mode=evaluate   measures and draws it again
+python launch.py --workdir=RUN --mode=embed --input=PATH      codes of images
+python launch.py --workdir=RUN --mode=reconstruct --input=PATH
+python launch.py --workdir=RUN --mode=generate --count=100    new images
 python launch.py --experiment=vae --help         the defaults of an experiment
 """
 
@@ -20,15 +23,19 @@ import time
 
 STARTED = time.perf_counter()
 ROOT = pathlib.Path(__file__).resolve().parent
-MODES = ('train', 'evaluate')
+USES = ('embed', 'reconstruct', 'generate')  # of a trained model
+MODES = ('train', 'evaluate', *USES)
 OURS = {
   'experiment': 'a file of experiments/, see --list',
-  'mode': f'{" or ".join(MODES)} (train)',
+  'mode': f'{", ".join(MODES)} (train)',
   'workdir': 'run directory; one that holds a run goes on with it '
   '(runs/EXPERIMENT/DATE-TIME)',
   'data_dir': 'where prepared datasets lie',
   'set': 'FIELD=VALUE for any field, FIELD.ARGUMENT=VALUE for an argument of '
   'its function; may be repeated',
+  'input': 'images to embed or reconstruct: a folder or an .npz',
+  'output': 'where embed, reconstruct and generate write (WORKDIR/MODE)',
+  'count': 'images to generate (64)',
   'list': 'lists the experiments, one line each',
   'help': 'shows this text; with --experiment, its defaults',
 }
@@ -107,6 +114,8 @@ def dispatch(argv: list[str]) -> int:
     print(listing())
   elif flags.mode == 'evaluate':
     evaluate(flags)
+  elif flags.mode in USES:
+    use(flags)
   else:
     train(flags)
   return 0
@@ -125,12 +134,12 @@ def parse(argv: list[str]):
     raise UsageError(str(error)) from error
   if rest:
     raise UsageError(f'unexpected {rest[0]!r}: flags look like --name=value')
-  for name in ('experiment', 'mode', 'workdir', 'data_dir'):
+  for name in OURS.keys() - {'set', 'list', 'help'}:
     if values[name].value == '':
       raise UsageError(f'--{name}= needs a value: {OURS[name]}')
   if values.mode not in MODES:
     raise UsageError(
-      f'--mode must be {" or ".join(MODES)}, not {values.mode!r}'
+      f'--mode must be one of {", ".join(MODES)}, not {values.mode!r}'
       f'{nearest(values.mode, MODES)}'
     )
   return values
@@ -142,7 +151,8 @@ def define(values):
 
   from vae_jax import config
 
-  texts = {name: OURS[name] for name in ('experiment', 'workdir', 'data_dir')}
+  special = {'mode', 'set', 'list', 'help'}
+  texts = {k: text for k, text in OURS.items() if k not in special}
   texts |= {f.name: f.metadata['help'] for f in config.plain_fields()}
   for name, text in texts.items():
     flags.DEFINE_string(name, None, text, flag_values=values)
@@ -283,6 +293,24 @@ def evaluate(values):
   name, ex, _ = chosen(values)
   outcome = run.evaluate_run(name, ex, values.workdir, values.data_dir, STARTED)
   print(outcome.summary())
+
+
+def use(values):
+  """Embeds, reconstructs or generates with a trained model."""
+  from vae_jax import use as ours
+
+  if not values.workdir:
+    raise UsageError(f'--mode={values.mode} needs --workdir=RUN')
+  if changes := [c for c in overrides(values) if not c.startswith('seed=')]:
+    raise UsageError(f'--mode={values.mode} changes no field: {changes[0]}')
+  output = pathlib.Path(values.output or f'{values.workdir}/{values.mode}')
+  check_writable(output)
+  numbers = {k: values[k].value or v for k, v in ours.NUMBERS.items()}
+  paths = ours.use(values.mode, values.workdir, values.input, output, **numbers)
+  for path in paths[:10]:
+    print(path)
+  if len(paths) > 10:
+    print(f'and {len(paths) - 10} more in {output}')
 
 
 def complain(error):

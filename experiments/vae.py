@@ -16,7 +16,12 @@ experiment = Experiment(
   network=partial(networks.mlp, widths=(500,)),
   latents=2,
   epochs=100.0,
-  measures=(evaluate.elbo, evaluate.active_latents, evaluate.quality),
+  measures=(
+    evaluate.elbo,
+    evaluate.active_latents,
+    evaluate.quality,
+    evaluate.kl_per_latent,
+  ),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(
     pictures.reconstructions,

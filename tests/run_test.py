@@ -48,6 +48,15 @@ def test_a_resumed_run_equals_one_that_ran_straight(ex, tmp_path):
   assert_the_same_run(resumed, straight)
 
 
+def test_a_streamed_run_equals_a_resident_one(ex, tmp_path):
+  # Reports that K does not divide, so that a superbatch is not used up.
+  ex = dataclasses.replace(ex, report_every=3)
+  resident = run.fit('tiny', ex, tmp_path / 'resident')
+  never = dataclasses.replace(ex, resident='never')
+  streamed = run.fit('tiny', never, tmp_path / 'streamed')
+  assert_the_same_run(streamed, resident)
+
+
 def test_a_run_directory_holds_what_is_promised(ex, tmp_path):
   outcome = run.fit('tiny', ex, tmp_path, ['steps=12'])
   found = json.loads((tmp_path / 'config.json').read_text())
@@ -143,6 +152,12 @@ def test_a_batch_the_devices_cannot_share_is_one_clear_line(ex, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
+def test_residence_is_one_of_three_words(ex, tmp_path):
+  ex = dataclasses.replace(ex, resident='sometimes')
+  with pytest.raises(loop.Refused, match="auto, always or never, not 'some"):
+    run.fit('tiny', ex, tmp_path / 'run')
+
+
 def test_a_monitor_nobody_measures_is_refused(ex, tmp_path):
   ex = dataclasses.replace(ex, monitor='accuracy')
   with pytest.raises(loop.RunError, match="'accuracy' is not .* nelbo_nats"):
@@ -171,16 +186,6 @@ def test_the_default_reports_are_ten_at_whole_calls(tiny):
   assert loop.next_report(ex, 1000, 0) == 100
   assert loop.next_report(ex, 1000, 100) == 200
   assert loop.next_report(ex, 400, 0) == 50
-
-
-def test_the_index_of_a_call_is_the_order_of_the_run(tiny, batch):
-  devices = jax.local_devices()
-  index = loop.step_index(tiny, 26, devices, start=2, count=3)
-  assert index.shape == (4, 4, 2)
-  assert (index[:, 3] == -1).all()
-  whole = loop.step_index(tiny, 26, devices[:1], start=2, count=3)
-  joined = np.concatenate(list(index), axis=1)
-  np.testing.assert_array_equal(joined, whole[0])
 
 
 def test_evaluation_uses_the_means_of_the_whole_split(ex, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from vae_jax import data, loop, train, views
+from vae_jax import data, feed, train, views
 
 SGD = optax.identity
 
@@ -21,7 +21,7 @@ def trained(ex, batch, start, devices, steps=8, k=4, refuse=None):
   losses = []
   for first in range(0, steps, k):
     count = min(k, steps - first)
-    index = loop.step_index(ex, batch.size, devices, first, count)
+    index = feed.step_index(ex, batch.size, devices, first, count)
     state, metrics = call(placed, hyper, state, index)
     losses += list(np.asarray(metrics['loss'])[:count])
   return np.array(losses), jax.device_get(state.params), state
@@ -76,7 +76,7 @@ def test_sgd_takes_the_gradient_of_the_mean_loss(tiny, batch, start):
       jax.random.wrap_key_data(np.asarray(jax.random.key_data(state.key))), 0
     )
   )
-  index = loop.step_index(ex, batch.size, devices, 0, 1)
+  index = feed.step_index(ex, batch.size, devices, 0, 1)
   call = train.over_devices(functools.partial(train.steps, ex), devices=devices)
   _, metrics = out = call(placed, hyper, state, index)
   after = jax.device_get(out[0].params)
@@ -108,7 +108,7 @@ def test_the_step_is_compiled_once_in_five_calls(tiny, batch, start):
   jax.monitoring.register_event_duration_secs_listener(listen)
   try:
     for i in range(5):
-      index = loop.step_index(tiny, batch.size, devices, 4 * i, 4)
+      index = feed.step_index(tiny, batch.size, devices, 4 * i, 4)
       state, _ = call(placed, hyper, state, index)
   finally:
     jax.monitoring.unregister_event_duration_listener(listen)

@@ -99,6 +99,21 @@ class Experiment:
   report_every: int | None = _count(
     None, 'steps from test to test; None: a tenth of the run', identity=False
   )
+  nll_samples: int = _plain(
+    100,
+    'draws per image of the importance-sampled NLL at the end; 0: none',
+    identity=False,
+    low=0,
+    high=2**20,
+  )
+  nll_images: int = _count(
+    1000, 'test images of that NLL, the first ones', identity=False
+  )
+  resident: str = _plain(
+    'auto',
+    'training set on the devices: auto (if it fits), always, or never',
+    identity=False,
+  )
   measures: tuple[Callable, ...] = _function(
     (), 'what is measured on the test split', _measures, identity=False
   )

@@ -16,6 +16,7 @@ from vae_jax import train
 # Folded into a run's key, these meet no step's: steps stay below 2 ** 31.
 EVALUATION = 0xFFFFFFFF
 BASELINES = 0xFFFFFFFE
+IMPORTANCE = 0xFFFFFFFD
 
 
 def elbo(model, params, example, key_B, hyper):
@@ -26,6 +27,15 @@ def elbo(model, params, example, key_B, hyper):
   nll_B = -model.log_likelihood(outputs, example.wanted)
   kl_B = kl_BG.sum(-1)
   return {'nelbo_nats': nll_B + kl_B, 'nll_nats': nll_B, 'kl_nats': kl_B}
+
+
+def kl_per_latent(model, params, example, key_B, hyper):
+  """KL of each latent in nats: [B, Z]; nothing if they do not factorise."""
+  del hyper
+  _, kl_BG = model.infer(params, example, key_B)
+  if kl_BG.shape[-1] != model.latents:
+    return {}
+  return {'kl_per_latent_nats': kl_BG}
 
 
 def active_latents(model, params, example, key_B, hyper):
@@ -130,12 +140,12 @@ def names(ex, data) -> list[str]:
 
 def _measured(ex, measures, data, hyper, state, index_b):
   model = ex.model(data).bind(hyper.z_mask)
-  keys = _position_keys(evaluation_key(state), index_b)
-  example = ex.view(data.take(index_b), keys[0], hyper)
-  values = {}
+  key_view, key_latent = jax.random.split(evaluation_key(state))
+  example = viewed(ex, data, hyper, key_view, index_b)
+  latent_b, values = keys_at(key_latent, index_b), {}
   for i, measure in enumerate(measures):
     # A key of its own for each: two of them may draw.
-    key_b = jax.vmap(jax.random.fold_in, (0, None))(keys[1], i)
+    key_b = jax.vmap(jax.random.fold_in, (0, None))(latent_b, i)
     values |= measure(model, state.params, example, key_b, hyper)
   return values
 
@@ -152,11 +162,15 @@ def _pooled(ex, measures, data, hyper, state, index_nb, axis):
   return {k: lax.psum(v.sum(0), axis) / total for k, v in sums_n.items()}
 
 
-def _position_keys(key, index_b):
-  # By position in the split: the same noise however it is cut into batches.
-  key_view, key_latent = jax.random.split(key)
-  per_example = jax.vmap(jax.random.fold_in, (None, 0))
-  return per_example(key_view, index_b), per_example(key_latent, index_b)
+def viewed(ex, data, hyper, key_view, index_b):
+  """The view of the examples at index_b, keys by position: an Example."""
+  return ex.view(data.take(index_b), keys_at(key_view, index_b), hyper)
+
+
+def keys_at(key, index_b):
+  """A key per position in the split: [b]. So the noise is the same however the
+  split is cut into batches."""
+  return jax.vmap(jax.random.fold_in, (None, 0))(key, index_b)
 
 
 def _weighted_sum(value_b, weight_b):
@@ -166,8 +180,11 @@ def _weighted_sum(value_b, weight_b):
 
 
 def derived(means: dict) -> dict:
-  """Figures that follow from pooled means: psnr_db, active_units."""
+  """Figures that follow from pooled means: psnr_db, active_units, a list of
+  kl_per_latent_nats."""
   figures = {k: float(v) for k, v in means.items() if np.ndim(v) == 0}
+  if 'kl_per_latent_nats' in means:
+    figures['kl_per_latent_nats'] = means['kl_per_latent_nats'].tolist()
   if 'mse' in figures:
     figures['psnr_db'] = psnr(figures['mse'])
   if 'z_mean_square' in means:
@@ -189,9 +206,8 @@ def examples(ex, data, hyper, key):
   With the test split and the evaluation key, the very images that the measures
   saw.
   """
-  index_N = jnp.arange(data.size)
-  key_view_N, _ = _position_keys(key, index_N)
-  return ex.view(data.take(index_N), key_view_N, hyper)
+  key_view, _ = jax.random.split(key)
+  return viewed(ex, data, hyper, key_view, jnp.arange(data.size))
 
 
 def evaluation_key(state):

@@ -19,6 +19,7 @@ class Likelihood(NamedTuple):
   mean: Callable  # outputs -> [B, H, W, C]
   sample: Callable  # (outputs, key_B) -> [B, H, W, C]
   size: int = 1  # outputs per element of x
+  discrete: bool = False  # a probability of pixels, not a density
 
   def __call__(self, outputs, x):
     """log p(x given outputs) per example, in nats: [B]."""
@@ -28,9 +29,10 @@ class Likelihood(NamedTuple):
 def bernoulli() -> Likelihood:
   """Outputs are logits; x in [0, 1], binary or grey (then a cross-entropy)."""
   return Likelihood(
-    log_prob=lambda logits, x: -_per_example(cross_entropy(logits, x)),
+    log_prob=lambda logits, x: -cross_entropy(_flat(logits), _flat(x)).sum(-1),
     mean=jax.nn.sigmoid,
     sample=_bernoulli_sample,
+    discrete=True,
   )
 
 
@@ -49,9 +51,11 @@ def normal(sigma: float | None = 1.0) -> Likelihood:
 
   def log_prob(outputs, x):
     mean, log_sigma = split(outputs)
-    scaled = (x - mean) * jnp.exp(-log_sigma)
+    if sigma is None:
+      log_sigma = _flat(log_sigma)
+    scaled = (_flat(x) - _flat(mean)) * jnp.exp(-log_sigma)
     log_p = -0.5 * scaled**2 - log_sigma - 0.5 * math.log(2 * math.pi)
-    return _per_example(log_p)
+    return log_p.sum(-1)
 
   def sample(outputs, key_B):
     mean, log_sigma = split(outputs)
@@ -87,8 +91,10 @@ def _cross_entropy_backward(saved, g):
 cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)
 
 
-def _per_example(values):
-  return values.reshape(values.shape[0], -1).sum(-1)
+def _flat(x):
+  # Before any arithmetic: XLA:CPU is many times slower where it fuses that with
+  # a sum over an innermost axis of one channel.
+  return x.reshape(x.shape[0], -1)
 
 
 def _bernoulli_sample(logits, key_B):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from vae_jax import checkpoint, config, data, evaluate, log, train
+from vae_jax import checkpoint, config, data, evaluate, feed, log, train
 
 
 class RunError(Exception):
@@ -62,33 +62,31 @@ class Signals:
 def loop(ready: Ready, manager, writer, clock):
   """Trains to the last step: (state, test metrics, {steps_per_s, ...})."""
   ex, splits, hyper, state, devices = ready
-  placed = {k: data.replicate(b, devices) for k, b in splits.items()}
-  total, first = ex.total_steps(splits['train'].size), int(state.step)
+  test_split = data.replicate(splits['test'], devices)
+  total = ex.total_steps(splits['train'].size)
+  first = step = int(state.step)
+  examples = feed.of(ex, splits['train'], devices)
   with clock('compile'):
-    call = compiled_steps(ex, placed['train'], hyper, state, devices)
+    call = compiled_steps(ex, examples, hyper, state)
     test = evaluate.over(ex, ex.measures, devices)
-    tests = test(placed['test'], hyper, state)
+    tests = test(test_split, hyper, state)
   if first == 0:
     writer.scalars(0, prefixed('test', tests))
-  step, call = first, functools.partial(call, placed['train'], hyper)
   progress = log.Progress(total, start=first)
-  with Signals() as signals, contextlib.closing(progress):
+  with (
+    Signals() as signals,
+    contextlib.closing(progress),
+    contextlib.closing(examples),
+  ):
     while step < total:
       goal = min(total, next_report(ex, total, step))
       with clock('train'):
         state, metrics = train_to(
-          goal,
-          call,
-          state,
-          ex,
-          splits['train'].size,
-          devices,
-          progress,
-          signals,
+          goal, call, examples, hyper, state, progress, signals
         )
       step = int(state.step)
       with clock('evaluate'):
-        tests = test(placed['test'], hyper, state)
+        tests = test(test_split, hyper, state)
       rates = throughput(ex, step - first, clock)
       means = {k: float(v.mean()) for k, v in metrics.items() if len(v)}
       del means['refused']
@@ -101,21 +99,15 @@ def loop(ready: Ready, manager, writer, clock):
   return state, tests, throughput(ex, step - first, clock)
 
 
-def compiled_steps(ex, placed, hyper, state, devices):
-  """K steps over all devices, compiled for these arrays."""
-  f = train.over_devices(functools.partial(train.steps, ex), devices=devices)
-  index = step_index(ex, placed.size, devices, 0, 0)
-  return f.lower(placed, hyper, state, index).compile()
-
-
-def step_index(ex, n: int, devices, start: int, count: int):
-  """Examples of `count` steps from `start`, padded with -1: [D, K, B/D]."""
-  size = ex.batch_size
-  index = np.full((ex.steps_per_call, size), -1, np.int32)
-  order = data.order(ex.seed, n, start * size, count * size)
-  index[:count] = order.reshape(count, size)
-  split = index.reshape(len(index), len(devices), size // len(devices))
-  return np.ascontiguousarray(split.swapaxes(0, 1))
+def compiled_steps(ex, examples, hyper, state):
+  """K steps over all devices, compiled for these arrays: a function of what
+  the feed gives, hyper and state, as train.over_devices orders them."""
+  f = functools.partial(train.steps, ex)
+  call = train.over_devices(
+    f, in_axes=examples.in_axes, devices=examples.devices
+  )
+  batch, index = examples(0, 0)
+  return call.lower(batch, hyper, state, index).compile()
 
 
 def next_report(ex, total: int, step: int) -> int:
@@ -127,7 +119,7 @@ def next_report(ex, total: int, step: int) -> int:
   return (step // every + 1) * every
 
 
-def train_to(goal, call, state, ex, n, devices, progress, signals):
+def train_to(goal, call, examples, hyper, state, progress, signals):
   """Calls of K steps up to the goal: (State, metrics of every step).
 
   Reads the metrics of a call while the next one runs. Ends early on a signal or
@@ -135,8 +127,9 @@ def train_to(goal, call, state, ex, n, devices, progress, signals):
   """
   step, running, parts = int(state.step), None, []
   while step < goal and not signals.caught:
-    count = min(goal - step, ex.steps_per_call)
-    state, metrics = call(state, step_index(ex, n, devices, step, count))
+    count = min(goal - step, examples.ex.steps_per_call)
+    batch, index = examples(step, count)
+    state, metrics = call(batch, hyper, state, index)
     step += count
     if running and fetch(running, parts, progress)['refused'].any():
       break

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import evaluate, figures, log, views
+from vae_jax import data, evaluate, figures, importance, log, views
 
 # A denoiser sees fresh noise at every step; a rival fitted on a small set gets
 # several draws of it, up to this many examples.
@@ -43,8 +43,10 @@ class Outcome(NamedTuple):
 
 
 def finish(name, trained, run_dir, clock, writer=None) -> Outcome:
-  """Baselines, verdicts and pictures; writes results.json and pictures/."""
+  """NLL, baselines, verdicts and pictures; writes results.json, pictures/."""
   run_dir, figures = pathlib.Path(run_dir), trained.results
+  with clock('nll'):
+    figures |= likelihood(trained)
   with clock('baselines'):
     trained = with_baselines(trained)
   report = trained.ex.report
@@ -83,6 +85,14 @@ def timing(figures: dict, seconds: dict) -> str:
     line += f'; {figures["steps_per_s"]:.1f} steps/s'
     line += f', {figures["images_per_s"]:.0f} images/s'
   return line
+
+
+def likelihood(trained) -> dict:
+  """The importance-sampled NLL of the first test images on all devices."""
+  ex, test = trained.ex, trained.data['test']
+  first = jax.tree.map(lambda x: x[: ex.nll_images], test)
+  placed = data.replicate(first)
+  return importance.nll(ex)(placed, trained.hyper, trained.state)
 
 
 def with_baselines(trained):

@@ -112,15 +112,19 @@ def prepare(ex, data_dir, clock, devices=None) -> Ready:
   check(ex, splits, len(devices))
   with clock('compile'):
     init = jax.jit(functools.partial(train.init, ex=ex))
-    state = init(
-      jax.random.key(ex.seed), hyper=ex.hyper(), data=splits['train']
-    )
+    # Only shapes matter here; a large set stays where it is.
+    one = jax.tree.map(lambda x: x[:1], splits['train'])
+    state = init(jax.random.key(ex.seed), hyper=ex.hyper(), data=one)
   hyper, state = data.replicate((ex.hyper(), state), devices)
   return Ready(ex, splits, hyper, state, devices)
 
 
 def check(ex, splits, devices: int):
   """Refused if this experiment cannot run on this data and these devices."""
+  if ex.resident not in ('auto', 'always', 'never'):
+    raise Refused(
+      f'resident must be auto, always or never, not {ex.resident!r}'
+    )
   if ex.batch_size % devices:
     down = ex.batch_size // devices * devices or devices
     raise Refused(

@@ -8,9 +8,20 @@ import pathlib
 import jax
 import numpy as np
 
-from vae_jax import checkpoint, data, figures, restored, run, train
+from vae_jax import (
+  checkpoint,
+  data,
+  figures,
+  posteriors,
+  restored,
+  run,
+  train,
+)
+from vae_jax.config import ConfigError
 from vae_jax.loop import Refused
 from vae_jax.trained import Trained
+
+NUMBERS = {'count': '64', 'seed': '0'}  # and their defaults, as flags say them
 
 
 def load(run_dir) -> Trained:
@@ -40,6 +51,45 @@ def load(run_dir) -> Trained:
   for note in notes:
     run.say(f'warning: {note}')
   return Trained(ex, {'test': batch}, ex.hyper(), state, [], {'step': step})
+
+
+def use(mode: str, run_dir, source, out_dir, count: str, seed: str):
+  """Embeds or reconstructs the images at `source`, or generates `count` new
+  ones, with the model of run_dir: the paths written in out_dir.
+
+  Raises ConfigError, Refused, DataError or CheckpointError, one clear line.
+  """
+  if (mode == 'generate') == bool(source):
+    takes = 'takes no' if mode == 'generate' else 'needs'
+    raise ConfigError(f'--mode={mode} {takes} --input=PATH')
+  count, seed = whole('count', count, 1, 100_000), whole('seed', seed, 0)
+  trained = load(run_dir)
+  if mode == 'generate':
+    if trained.ex.posterior is posteriors.Point:
+      run.say('note: this model has no prior of its own; codes are N(0, 1)')
+    return generate(trained, count, seed, out_dir)
+  images, names = read(source)
+  try:
+    return {'embed': embed, 'reconstruct': reconstruct}[mode](
+      trained, images, names, out_dir
+    )
+  except ValueError as error:
+    raise Refused(f'{source}: {error}') from error
+
+
+def whole(name: str, text: str, low: int, high: int = 2**32 - 1) -> int:
+  """The whole number from low to high that a flag says; or ConfigError."""
+  if not (text.isdecimal() and low <= int(text) <= high):
+    raise ConfigError(
+      f'{name} must be a whole number from {low} to {high}, not {text!r}'
+    )
+  return int(text)
+
+
+def read(source):
+  """(images [N, H, W, C] in [0, 1], names) of a folder or an .npz."""
+  batch, names = data.read(source)
+  return np.asarray(batch.images()), names
 
 
 def on_one_device(leaf):
