@@ -256,6 +256,7 @@ def test_a_cache_that_cannot_be_written_is_a_warning(build, cache_home, capsys):
   x = pictures(9)
   where = build(x, train=range(6), test=range(6, 9))
   cache_home.write_text('in the way')
+  capsys.readouterr()
   splits = data.load('tiny_set', where)
   label = splits['test'].label
   np.testing.assert_array_equal(splits['test'].x, x[label].reshape(3, -1))

@@ -32,6 +32,7 @@ EX = config.Experiment(
     evaluate.elbo,
     evaluate.quality,
     evaluate.active_latents,
+    evaluate.kl_per_latent,
     checksum,
     functools.partial(uniform, 'one'),
     functools.partial(uniform, 'two'),
@@ -155,11 +156,14 @@ def test_measures_of_a_split_are_plain_means_on_any_devices(
   value_B = jax.device_get(values(state.params, key_B))
   variance_Z = value_B.pop('z_mean').var(0)
   del value_B['z_mean_square']
+  kl_BZ = value_B.pop('kl_per_latent_nats')
   assert all(value.shape == (10,) for value in value_B.values())
   wanted = {name: value.mean() for name, value in value_B.items()}
   wanted['psnr_db'] = -10 * np.log10(wanted['mse'])
   wanted['active_units'] = (variance_Z > 0.01).sum()
   assert wanted['active_units'] == 2
+  wanted['kl_per_latent_nats'] = kl_BZ.mean(0)
+  np.testing.assert_allclose(kl_BZ.sum(1), value_B['kl_nats'], rtol=1e-5)
   for found in figures:
     assert set(found) == set(wanted)
     for name, figure in found.items():
@@ -218,6 +222,13 @@ def test_active_units_are_those_whose_mean_varies_enough():
   means = {'z_mean': z_BZ.mean(0), 'z_mean_square': (z_BZ**2).mean(0)}
   # Variances 0.0225, 0 and 0.0081, against Burda's 0.01.
   assert evaluate.derived(means) == {'active_units': 1}
+
+
+def test_a_kl_that_does_not_factorise_has_no_parts():
+  model = types.SimpleNamespace(
+    latents=3, infer=lambda *a: (None, jnp.ones((2, 1)))
+  )
+  assert evaluate.kl_per_latent(model, {}, None, None, None) == {}
 
 
 def test_the_psnr_is_of_the_pooled_error():

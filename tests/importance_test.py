@@ -145,7 +145,7 @@ def test_one_draw_gives_the_elbo():
 
 def test_the_bound_rises_with_the_number_of_draws_to_the_likelihood():
   state = LINEAR.state(shift=0.2, widen=1.5)
-  bounds = [log_likelihoods(state, s, 8).mean() for s in (1, 8, 64, 512)]
+  bounds = [log_likelihoods(state, s, 8).mean() for s in (1, 8, 256)]
   assert (np.diff(bounds) > 0).all()
   # And does use them: most of the gap is gone.
   gap = LINEAR.log_p().mean() - bounds
@@ -179,10 +179,9 @@ def test_the_figures_are_those_of_the_first_images_with_their_counts():
 
 def test_masked_latents_count_nothing():
   hyper = EX.hyper().replace(z_mask=np.float32([1, 0, 1]))
-  for samples in (1, 3):
-    found_N = log_likelihoods(LINEAR.state(), samples, hyper=hyper)
-    wanted_N = LINEAR.log_p(LINEAR.w_PZ[:, [0, 2]])
-    np.testing.assert_allclose(found_N, wanted_N, rtol=2e-5)
+  found_N = log_likelihoods(LINEAR.state(), 3, hyper=hyper)
+  wanted_N = LINEAR.log_p(LINEAR.w_PZ[:, [0, 2]])
+  np.testing.assert_allclose(found_N, wanted_N, rtol=2e-5)
 
 
 def test_the_draws_are_those_of_no_measure():

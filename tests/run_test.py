@@ -140,6 +140,18 @@ def test_evaluation_repeats_the_measures_of_training(ex, tmp_path):
   assert again.trained.results == trained.trained.results
 
 
+def test_the_nll_is_measured_after_training_and_by_evaluation(ex, tmp_path):
+  ex = dataclasses.replace(ex, nll_samples=3, nll_images=7)
+  run.fit('tiny', ex, tmp_path)
+  trained = results.read(tmp_path)
+  assert (trained['nll_iw_samples'], trained['nll_iw_images']) == (3, 7)
+  assert {'nll_iw_nats', 'nll_iw_stderr_nats', 'bits_per_dim'} <= set(trained)
+  run.evaluate_run('tiny', dataclasses.replace(ex, nll_samples=4), tmp_path)
+  again = results.read(tmp_path)
+  assert again['nll_iw_samples'] == 4
+  assert again['nll_iw_nats'] != trained['nll_iw_nats']
+
+
 def test_evaluation_needs_a_checkpoint(ex, tmp_path):
   with pytest.raises(loop.RunError, match='no checkpoint'):
     run.evaluate_run('tiny', ex, tmp_path)

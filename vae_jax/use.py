@@ -152,7 +152,7 @@ def write_images(images, names, out_dir) -> list[pathlib.Path]:
   pixels = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
   for name, pixel_HWC in zip(names, pixels, strict=True):
     flat = pixel_HWC[..., 0] if pixel_HWC.shape[-1] == 1 else pixel_HWC
-    paths.append(folder / f'{name}.png')
+    paths.append(folder / pathlib.PurePath(name).with_suffix('.png'))
     paths[-1].parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(flat).save(paths[-1])
   return paths
