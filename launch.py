@@ -241,7 +241,7 @@ def overrides(values) -> list[str]:
 
 
 def chosen(values):
-  """(name, Experiment, overrides) of the flags and the run directory."""
+  """(name, Experiment, overrides, data_dir) of the flags and the run."""
   from vae_jax import override, run
 
   found = run.read_config(values.workdir) if values.workdir else None
@@ -253,23 +253,24 @@ def chosen(values):
       f'{values.workdir} holds a run of {found["experiment"]!r}, not {name!r}'
     )
   ex, new = load(name), overrides(values)
-  old = found.get('overrides', []) if found else []
+  old = found['overrides'] if found else []
   # The same command again says nothing new.
   changes = old if new and old[-len(new) :] == new else old + new
   for change in changes:
     ex = override.override(ex, change)
-  return name, ex, changes
+  data_dir = values.data_dir or (found and found.get('data_dir'))
+  return name, ex, changes, data_dir
 
 
 def train(values):
   """Trains, or goes on training, and prints what came out."""
   from vae_jax import run
 
-  name, ex, changes = chosen(values)
+  name, ex, changes, data_dir = chosen(values)
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
   workdir = pathlib.Path(values.workdir or ROOT / 'runs' / name / now)
   check_writable(workdir)
-  outcome = run.fit(name, ex, workdir, changes, values.data_dir, STARTED)
+  outcome = run.fit(name, ex, workdir, changes, data_dir, STARTED)
   print(outcome.summary())
 
 
@@ -290,8 +291,8 @@ def evaluate(values):
     raise UsageError('--mode=evaluate needs --workdir=RUN')
   if not pathlib.Path(values.workdir, 'config.json').is_file():
     raise UsageError(f'--workdir={values.workdir} holds no run')
-  name, ex, _ = chosen(values)
-  outcome = run.evaluate_run(name, ex, values.workdir, values.data_dir, STARTED)
+  name, ex, _, data_dir = chosen(values)
+  outcome = run.evaluate_run(name, ex, values.workdir, data_dir, STARTED)
   print(outcome.summary())
 
 

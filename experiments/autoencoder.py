@@ -20,7 +20,7 @@ from vae_jax.config import Experiment
 
 experiment = Experiment(
   network=networks.pooled,
-  latents=4 * 4 * 8,
+  latents=None,  # 4x4x8 on 28x28
   posterior=posteriors.Point,
   objective=objectives.reconstruction,
   batch_size=32,

@@ -26,7 +26,7 @@ experiment = Experiment(
   # No narrow bottleneck: noise is removed by what the net knows of digits, not
   # by squeezing the image.
   network=partial(networks.unet, widths=(32, 64), dense=256),
-  latents=14 * 14 * 32 + 7 * 7 * 64 + 256,
+  latents=None,  # 14x14x32 + 7x7x64 + 256 on 28x28
   posterior=posteriors.Point,
   objective=objectives.reconstruction,
   batch_size=64,

@@ -329,6 +329,7 @@ def test_preparing_neither_retries_nor_waits_for_ever(monkeypatch, tmp_path):
   def build(root, name):
     with preparing.impatient():
       assert downloader.MAX_RETRIES == 0
+      (root / 'downloads' / 'mnist' / 'a.gz.tmp.1f').mkdir(parents=True)
       raise ConnectionError('no route\nto anywhere')
 
   before = downloader.MAX_RETRIES
@@ -336,6 +337,7 @@ def test_preparing_neither_retries_nor_waits_for_ever(monkeypatch, tmp_path):
   monkeypatch.setattr(preparing, 'build', build)
   refused('mnist', 'could not be prepared: no route; without', tmp_path)
   assert downloader.MAX_RETRIES == before
+  assert not list(tmp_path.rglob('*.tmp.*'))
 
 
 TFDS = pathlib.Path(data.__file__).parents[2].parent / 'shared/data/tfds'

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import types
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from vae_jax import config, data, evaluate, networks, objectives, views
+from vae_jax import config, data, evaluate, networks, objectives, train, views
 from vae_jax.train import State, example_keys
 
 
@@ -266,3 +267,21 @@ def test_the_noise_of_tests_meets_no_steps():
   # Steps are int32: they stay below 2 ** 31.
   assert evaluate.EVALUATION >= 2**31 and evaluate.BASELINES >= 2**31
   assert evaluate.EVALUATION != evaluate.BASELINES
+
+
+def test_a_split_on_the_host_gives_the_same_figures_piece_by_piece(
+  tiny, batch, monkeypatch
+):
+  ex = dataclasses.replace(tiny, view=views.noisy)
+  measures = (evaluate.elbo, evaluate.quality)
+  devices, hyper = jax.local_devices(), ex.hyper()
+  state = train.init(jax.random.key(0), ex, hyper, batch)
+  placed, hyper, state = data.replicate((batch, hyper, state), devices)
+  pooled = evaluate.over(ex, measures, devices, batch_size=2)
+  whole = pooled(placed, hyper, state)
+  # 26 examples in pieces of 10: the last one is padded.
+  monkeypatch.setattr(evaluate.pieces, '__defaults__', (10,))
+  host = jax.tree.map(np.asarray, batch)
+  assert len(list(evaluate.pieces(host, 4, 2))) == 3
+  found = pooled(host, hyper, state)
+  assert found == pytest.approx(whole, rel=1e-5)

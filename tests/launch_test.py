@@ -76,7 +76,7 @@ WRONG = [
   (['--dataset='], 'dataset= needs a value'),
   (['--set='], 'form FIELD=VALUE'),
   (['--set=network.width=(3,)'], "did you mean 'widths'?"),
-  (['--latents=2.5'], "latents must be a whole number, not '2.5'"),
+  (['--latents=2.5'], "latents must be a whole number or None, not '2.5'"),
   (['--latents=2,4,8'], 'a list of values (a sweep) is not there yet'),
   (['--learning_rate=nan'], 'must be a finite number'),
   (['--seed=4294967296'], 'seed must be from 0 to 4294967295'),
@@ -284,7 +284,7 @@ def test_a_repeated_command_adds_no_overrides(monkeypatch):
   monkeypatch.setattr(run, 'read_config', lambda path: found)
   same = ['launch.py', '--workdir=x', '--latents=3', '--steps=4']
   assert launch.chosen(launch.parse(same))[2] == found['overrides']
-  _, ex, changes = launch.chosen(launch.parse([*same[:2], '--steps=9']))
+  _, ex, changes, _ = launch.chosen(launch.parse([*same[:2], '--steps=9']))
   assert changes == ['latents=3', 'steps=4', 'steps=9']
   assert (ex.latents, ex.steps) == (3, 9)
 
@@ -312,3 +312,12 @@ def test_a_terminated_run_exits_with_143_and_can_go_on(tmp_path):
   assert 'error: SIGTERM at step' in err
   assert '--workdir' in err
   assert checkpoint.parent.is_dir()
+
+
+def test_a_resumed_run_remembers_its_data_dir(monkeypatch):
+  found = {'experiment': 'vae', 'overrides': [], 'data_dir': '/sets'}
+  monkeypatch.setattr(run, 'read_config', lambda path: found)
+  flags = ['launch.py', '--workdir=x']
+  assert launch.chosen(launch.parse(flags))[3] == '/sets'
+  flags.append('--data_dir=/others')
+  assert launch.chosen(launch.parse(flags))[3] == '/others'

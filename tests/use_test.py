@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import vae_jax
-from vae_jax import data, loop, run, use
+from vae_jax import config, data, loop, run, use
 
 
 @pytest.fixture
@@ -86,3 +86,62 @@ def test_samples_are_draws_from_the_prior(outcome, tmp_path):
   found = np.asarray(Image.open(paths[2])) / 255
   wanted = loaded.generate(5, seed=7)[2, ..., 0]
   np.testing.assert_allclose(found, wanted, atol=0.5 / 255 + 1e-6)
+
+
+@pytest.fixture
+def folder(outcome, tmp_path):
+  """The test images as PNGs in a folder of the user's."""
+  (tmp_path / 'mine').mkdir()
+  for i, x in enumerate(outcome.trained.data['test'].x):
+    Image.fromarray(x.reshape(6, 5)).save(tmp_path / 'mine' / f'im{i}.png')
+  return tmp_path / 'mine'
+
+
+def test_a_folder_and_an_npz_of_the_same_images_have_the_same_codes(
+  outcome, folder, tmp_path
+):
+  x = outcome.trained.data['test'].x.reshape(-1, 6, 5)
+  np.savez(tmp_path / 'mine.npz', x=x)
+  codes = []
+  for source in (folder, tmp_path / 'mine.npz'):
+    out = tmp_path / source.name.replace('.', '_') / 'out'
+    paths = use.use('embed', outcome.run_dir, source, out, '1', '0')
+    codes.append(np.load(paths[0])['codes'])
+  np.testing.assert_array_equal(codes[0], codes[1])
+  wanted = outcome.trained.encode(outcome.trained.test.seen)
+  np.testing.assert_allclose(codes[0], wanted, atol=1e-6)
+
+
+def test_a_reconstruction_keeps_the_name_of_its_image(
+  outcome, folder, tmp_path
+):
+  out = tmp_path / 'out'
+  _, *paths = use.use('reconstruct', outcome.run_dir, folder, out, '1', '0')
+  assert [path.name for path in paths] == [f'im{i}.png' for i in range(10)]
+
+
+@pytest.mark.parametrize(
+  ('mode', 'source', 'count', 'words'),
+  [
+    ('embed', None, '1', 'embed needs --input'),
+    ('generate', 'x', '1', 'generate takes no --input'),
+    ('generate', None, '0', 'count must be a whole number from 1'),
+    ('generate', None, 'many', "not 'many'"),
+  ],
+)
+def test_a_wrong_use_is_one_clear_line(
+  mode, source, count, words, outcome, tmp_path
+):
+  with pytest.raises(config.ConfigError, match=words):
+    use.use(mode, outcome.run_dir, source, tmp_path / 'out', count, '0')
+  assert not (tmp_path / 'out').exists()
+
+
+def test_images_of_another_size_are_refused_and_nothing_is_written(
+  outcome, tmp_path
+):
+  np.savez(tmp_path / 'large.npz', x=np.zeros((3, 8, 8), np.uint8))
+  with pytest.raises(loop.Refused, match='large.npz.*6x5x1, not 8x8x1'):
+    source = tmp_path / 'large.npz'
+    use.use('embed', outcome.run_dir, source, tmp_path / 'out', '1', '0')
+  assert not (tmp_path / 'out').exists()

@@ -76,7 +76,9 @@ class Experiment:
   schedule: Callable = _function(
     objectives.constant, 'numbers that change over the run', 'hyper step'
   )
-  latents: int = _size(2, 'size of the code')
+  latents: int | None = _size(
+    2, 'size of the code; None: what the network makes of the images'
+  )
   batch_size: int = _size(128, 'examples per step, over all devices')
   epochs: float = _plain(
     20.0, 'passes over the training set', identity=False, low=1e-6, high=1e6
@@ -140,14 +142,15 @@ class Experiment:
     encoder, decoder = self.network(
       self.latents, shapes, likelihood.size, self.posterior.heads
     )
+    latents = self.latents or code_size(encoder, example)
     return Model(
-      latents=self.latents,
+      latents=latents,
       encoder=encoder,
       decoder=decoder,
       posterior=self.posterior,
-      factor=self.prior(self.latents),
+      factor=self.prior(latents),
       likelihood=likelihood,
-      critic_net=self.critic and self.critic(self.latents),
+      critic_net=self.critic and self.critic(latents),
       axis=axis,
     )
 
@@ -166,6 +169,21 @@ def example_shapes(ex: Experiment, data) -> views.Example:
     return ex.view(data.take(jnp.zeros(2, int)), key_B, ex.hyper())
 
   return jax.eval_shape(view, data, jax.random.key(0))
+
+
+def code_size(encoder, example) -> int:
+  """Latents that an encoder makes of such examples; runs nothing."""
+
+  def encode(key, seen, given):
+    return encoder.init_with_output(key, seen, given)[0]
+
+  key = jax.random.key(0)
+  return jax.eval_shape(encode, key, example.seen, example.given)[0].shape[-1]
+
+
+def sized(ex: Experiment, data) -> Experiment:
+  """ex with the number of latents that it has on this data."""
+  return dataclasses.replace(ex, latents=ex.model(data).latents)
 
 
 def fields() -> dict[str, dataclasses.Field]:

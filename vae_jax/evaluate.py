@@ -15,6 +15,7 @@ from vae_jax import train
 
 # Folded into a run's key, these meet no step's: steps stay below 2 ** 31.
 EVALUATION = 0xFFFFFFFF
+PIECE = 8192  # examples of a split on the host that are sent at once
 BASELINES = 0xFFFFFFFE
 IMPORTANCE = 0xFFFFFFFD
 
@@ -105,18 +106,39 @@ def _band(n, size, sigma):
 def over(ex, measures, devices=None, batch_size: int = 128):
   """A function (data, hyper, state) -> {name: figure} pooled over the split.
 
-  Any size of split on any number of devices: what is padded weighs 0.
+  Any size of split on any number of devices: what is padded weighs 0. Data on
+  the host is sent piece by piece, so it may be larger than a device.
   """
-  f = functools.partial(_pooled, ex, measures)
-  sums = train.over_devices(f, donate=(), devices=devices)
+  f = functools.partial(_sums, ex, measures)
+  call = train.over_devices(f, donate=(), devices=devices)
   count = len(devices or jax.local_devices())
 
   def evaluate(data, hyper, state):
-    index_DnB = padded_index(data.size, count, batch_size)
-    means = jax.device_get(sums(data, hyper, state, index_DnB))
+    total, parts = 0, []
+    for piece, at_DnB, position_DnB in pieces(data, count, batch_size):
+      sums = call(piece, hyper, state, (at_DnB, position_DnB))
+      parts.append(jax.device_get(sums))
+      total += (position_DnB >= 0).sum()
+    means = {k: sum(part[k] for part in parts) / total for k in parts[0]}
     return derived({name: np.asarray(mean) for name, mean in means.items()})
 
   return evaluate
+
+
+def pieces(data, devices: int, batch_size: int, rows: int = PIECE):
+  """(examples, indices into them [D, n, b], positions in the split) of a split:
+  in one if it lies on the devices, else `rows` at a time, all of one shape."""
+  if isinstance(data.x, jax.Array):
+    index_DnB = padded_index(data.size, devices, batch_size)
+    yield data, index_DnB, index_DnB
+    return
+  rows = min(rows, data.size)
+  at_DnB = padded_index(rows, devices, batch_size)
+  for start in range(0, data.size, rows):
+    index = np.minimum(np.arange(start, start + rows), data.size - 1)
+    position_DnB = np.where(at_DnB >= 0, at_DnB + start, -1)
+    position_DnB[position_DnB >= data.size] = -1
+    yield data.take(index), at_DnB, position_DnB
 
 
 def padded_index(n: int, devices: int, batch_size: int):
@@ -138,11 +160,12 @@ def names(ex, data) -> list[str]:
   return list(derived(means))
 
 
-def _measured(ex, measures, data, hyper, state, index_b):
+def _measured(ex, measures, data, hyper, state, index_b, position_b=None):
+  position_b = index_b if position_b is None else position_b
   model = ex.model(data).bind(hyper.z_mask)
   key_view, key_latent = jax.random.split(evaluation_key(state))
-  example = viewed(ex, data, hyper, key_view, index_b)
-  latent_b, values = keys_at(key_latent, index_b), {}
+  example = viewed(ex, data, hyper, key_view, index_b, position_b)
+  latent_b, values = keys_at(key_latent, position_b), {}
   for i, measure in enumerate(measures):
     # A key of its own for each: two of them may draw.
     key_b = jax.vmap(jax.random.fold_in, (0, None))(latent_b, i)
@@ -150,21 +173,23 @@ def _measured(ex, measures, data, hyper, state, index_b):
   return values
 
 
-def _pooled(ex, measures, data, hyper, state, index_nb, axis):
-  def body(_, index_b):
-    values = _measured(ex, measures, data, hyper, state, index_b)
-    weight_b = index_b >= 0
+def _sums(ex, measures, data, hyper, state, index, axis):
+  def body(_, index):
+    at_b, position_b = index
+    values = _measured(ex, measures, data, hyper, state, at_b, position_b)
+    weight_b = position_b >= 0
     sums = {name: _weighted_sum(v, weight_b) for name, v in values.items()}
-    return None, (sums, weight_b.sum())
+    return None, sums
 
-  _, (sums_n, count_n) = lax.scan(body, None, index_nb)
-  total = lax.psum(count_n.sum(), axis)
-  return {k: lax.psum(v.sum(0), axis) / total for k, v in sums_n.items()}
+  _, sums_n = lax.scan(body, None, index)
+  return {k: lax.psum(v.sum(0), axis) for k, v in sums_n.items()}
 
 
-def viewed(ex, data, hyper, key_view, index_b):
-  """The view of the examples at index_b, keys by position: an Example."""
-  return ex.view(data.take(index_b), keys_at(key_view, index_b), hyper)
+def viewed(ex, data, hyper, key_view, index_b, position_b=None):
+  """The view of the examples at index_b, keys by position in the split, the
+  index itself if not said: an Example."""
+  position_b = index_b if position_b is None else position_b
+  return ex.view(data.take(index_b), keys_at(key_view, position_b), hyper)
 
 
 def keys_at(key, index_b):

@@ -19,9 +19,14 @@ HOST_BYTES = 4e9  # what counts as the memory of a device that does not say
 
 def of(ex, batch, devices):
   """The feed of a training split that ex.resident asks for."""
-  kinds = {'always': Resident, 'never': Streamed}
-  automatic = Resident if fits(batch, devices) else Streamed
-  return kinds.get(ex.resident, automatic)(ex, batch, devices)
+  kind = Resident if held(ex, batch, devices) else Streamed
+  return kind(ex, batch, devices)
+
+
+def held(ex, batch, devices) -> bool:
+  """Whether a split is to stay on the devices."""
+  asked = {'always': True, 'never': False}
+  return asked.get(ex.resident, fits(batch, devices))
 
 
 def fits(batch, devices) -> bool:

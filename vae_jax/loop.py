@@ -62,7 +62,9 @@ class Signals:
 def loop(ready: Ready, manager, writer, clock):
   """Trains to the last step: (state, test metrics, {steps_per_s, ...})."""
   ex, splits, hyper, state, devices = ready
-  test_split = data.replicate(splits['test'], devices)
+  test_split = splits['test']
+  if feed.held(ex, test_split, devices):
+    test_split = data.replicate(test_split, devices)
   total = ex.total_steps(splits['train'].size)
   first = step = int(state.step)
   examples = feed.of(ex, splits['train'], devices)

@@ -12,7 +12,16 @@ import time
 import jax
 import jax.numpy as jnp
 
-from vae_jax import checkpoint, config, data, evaluate, log, results, train
+from vae_jax import (
+  checkpoint,
+  config,
+  data,
+  evaluate,
+  feed,
+  log,
+  results,
+  train,
+)
 from vae_jax.loop import Ready, Refused, loop
 from vae_jax.trained import Trained
 
@@ -58,14 +67,14 @@ def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None):
     stack.callback(checkpoint.close, manager)
     with clock('restore'):
       ready = resumed(ready, manager, found)
-    write_config(run_dir, name, overrides, ready)
+    write_config(run_dir, name, ex, overrides, ready, data_dir)
     writer = log.open(run_dir, resume_step=int(ready.state.step))
     stack.callback(writer.close)
     state, tests, rates = loop(ready, manager, writer, clock)
     # A run that was over already has the rates of when it ran.
     found = {'step': int(state.step)} | tests | (rates or timed(run_dir))
     trained = Trained(
-      ex, ready.splits, ready.hyper, state, log.read(run_dir), found
+      ready.ex, ready.splits, ready.hyper, state, log.read(run_dir), found
     )
     return results.finish(name, trained, run_dir, clock, writer)
 
@@ -89,11 +98,12 @@ def evaluate_run(name, ex, run_dir, data_dir=None, started=None):
   for note in notes:
     say(f'warning: {note}')
   with clock('evaluate'):
-    placed = data.replicate(ready.splits['test'], ready.devices)
-    tests = evaluate.over(ex, ex.measures)(placed, ready.hyper, state)
+    test = ready.splits['test']
+    held = data.replicate(test) if feed.held(ex, test, ready.devices) else test
+    tests = evaluate.over(ex, ex.measures)(held, ready.hyper, state)
   found = {'step': step} | tests | timed(run_dir)
   trained = Trained(
-    ex, ready.splits, ready.hyper, state, log.read(run_dir), found
+    ready.ex, ready.splits, ready.hyper, state, log.read(run_dir), found
   )
   return results.finish(name, trained, run_dir, clock)
 
@@ -110,6 +120,7 @@ def prepare(ex, data_dir, clock, devices=None) -> Ready:
   with clock('data'):
     splits = data.load(ex.dataset, data_dir)
   check(ex, splits, len(devices))
+  ex = config.sized(ex, splits['test'])
   with clock('compile'):
     init = jax.jit(functools.partial(train.init, ex=ex))
     # Only shapes matter here; a large set stays where it is.
@@ -180,7 +191,8 @@ def read_config(run_dir) -> dict | None:
     return None
   try:
     found = json.loads(path.read_text())
-    found['fields'], found['devices'], found['experiment'], found['example']
+    for name in ('experiment', 'overrides', 'fields', 'devices', 'example'):
+      found[name]
     return found
   except (ValueError, KeyError, TypeError) as error:
     raise Refused(f'{path} is not a config of ours: {error}') from error
@@ -197,7 +209,7 @@ def refuse_other(found, ex, run_dir):
     )
 
 
-def write_config(run_dir, name, overrides, ready: Ready):
+def write_config(run_dir, name, ex, overrides, ready: Ready, data_dir=None):
   """config.json: the run's name, fields, package versions and devices, and
   what a user of the model must know of its examples."""
   versions = {p: importlib.metadata.version(p) for p in PACKAGES}
@@ -207,7 +219,8 @@ def write_config(run_dir, name, overrides, ready: Ready):
     {
       'experiment': name,
       'overrides': list(overrides),
-      'fields': config.rendered(ready.ex),
+      'data_dir': data_dir and str(pathlib.Path(data_dir).absolute()),
+      'fields': config.rendered(ex),
       'versions': {'python': sys.version.split()[0], **versions},
       'devices': described(ready.devices),
       'example': {

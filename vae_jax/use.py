@@ -10,6 +10,7 @@ import numpy as np
 
 from vae_jax import (
   checkpoint,
+  config,
   data,
   figures,
   posteriors,
@@ -35,6 +36,7 @@ def load(run_dir) -> Trained:
     raise Refused(f'{run_dir} holds no run')
   ex = restored.experiment(found['fields'])
   batch = blank(found['example'])
+  ex = config.sized(ex, batch)
   init = functools.partial(train.init, ex=ex, hyper=ex.hyper())
   like = jax.eval_shape(
     lambda key, batch: init(key, data=batch), jax.random.key(0), batch

@@ -46,7 +46,7 @@ def checked(batch: Batch) -> Batch:
     raise DataError(
       f'pixels lie in [{low}, {high}], outside [0, {batch.scale:g}]'
     )
-  if high <= 1 < batch.scale:
+  if 0 < high <= 1 < batch.scale:
     raise DataError(
       f'pixels lie in [{low}, {high}] but the scale is {batch.scale:g}: '
       'they seem to have been divided already'

@@ -5,6 +5,7 @@ import difflib
 import functools
 import importlib.util
 import pathlib
+import shutil
 
 from vae_jax.data import directories
 from vae_jax.data.batch import DataError
@@ -29,14 +30,32 @@ def prepare(root: pathlib.Path, name: str, offline=()):
       f'{name} is not prepared in {root}: the first time needs the network and '
       f'tensorflow (pip install tensorflow-cpu); {advice}'
     )
+  before = left_over(root)
   try:
     build(root, name)
   except Exception as error:
-    first = (str(error).strip() or repr(error)).splitlines()[0]
     raise DataError(
-      f'{name} is not in {root} and could not be prepared: {first:.200}; '
+      f'{name} is not in {root} and could not be prepared: {reason(error)}; '
       f'{advice}'
     ) from error
+  finally:
+    for folder in left_over(root) - before:
+      shutil.rmtree(folder, ignore_errors=True)
+
+
+def left_over(root: pathlib.Path) -> set[pathlib.Path]:
+  """What downloads that did not end have left below root."""
+  return set((root / 'downloads').rglob('*.tmp.*'))
+
+
+def reason(error: Exception) -> str:
+  """The first line of an error, or the server that does not answer."""
+  import requests
+
+  request = getattr(error, 'request', None)
+  if isinstance(error, requests.ConnectionError | requests.Timeout) and request:
+    return f'{request.url} cannot be reached'
+  return f'{(str(error).strip() or repr(error)).splitlines()[0]:.200}'
 
 
 def check_known(name: str, offline, there: str):

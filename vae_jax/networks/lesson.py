@@ -17,11 +17,12 @@ def pooled(latents, shapes, size, heads, widths: tuple[int, ...] = (16, 8)):
   """The lesson's net: 3x3 convolutions, 2x2 max pools down, up-sampling back.
 
   The code is the last feature map, one 3x3 convolution more than `widths`:
-  [h, w, latents / (h w)]. ValueError if latents is not a multiple of h w.
+  [h, w, latents / (h w)], with the lesson's 8 channels if latents is None.
+  ValueError if latents is not a multiple of h w.
   """
   height, width, _ = shapes.seen
   grid = tuple(shrunk(n, len(widths) + 1) for n in (height, width))
-  channels = code_channels(latents, grid, 'pooled')
+  channels = 8 if latents is None else code_channels(latents, grid, 'pooled')
   return (
     PooledEncoder((*widths, channels), heads),
     PooledDecoder(out_shape(shapes, size), (*grid, channels), widths),

@@ -43,6 +43,8 @@ def with_given(x_BF, given):
 
 def dense_heads(x_BF, latents: int, heads: int):
   """One dense layer per posterior statistic: a tuple of [B, Z]."""
+  if latents is None:
+    raise ValueError('latents=None: this network has no size of its own')
   return tuple(nn.Dense(latents, name=name)(x_BF) for name in HEADS[:heads])
 
 

@@ -33,10 +33,11 @@ def unet(
   if heads != 1:
     raise ValueError('network unet has no z_log_sigma: use posteriors.Point')
   sizes = unet_sizes(shapes.seen[:2], widths, dense)
-  if latents != sum(sizes):
+  if latents not in (None, sum(sizes)):
     raise ValueError(
       f'network unet with widths {widths} and dense {dense} has a code of '
-      f'{sum(sizes)} values here: latents must be that, not {latents}'
+      f'{sum(sizes)} values here: latents must be that or None, not '
+      f'{latents}'
     )
   return (
     UNetEncoder(widths, dense),
