@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from vae_jax import figures
+from vae_jax import figures, views
 from vae_jax.log import words
 
 CURVES_ELBO = r'$-$ELBO (nats per image)'
@@ -22,13 +22,13 @@ CURVES = {
 
 def denoised(trained, count: int = 10):
   """Rows: what was wanted, what was seen, each rival, the model's own."""
-  seen, wanted, _ = (x if x is None else x[:count] for x in trained.test)
+  seen, wanted, given = few(trained, count)
   rows = {'clean': wanted, 'noisy input': seen}
   notes = {'noisy input': _decibels(trained, 'noisy_input')}
   for name, images in _best_rival(trained):
-    rows[words(name)] = np.clip(images[:count], 0, 1)
+    rows[words(name)] = np.clip(images[spread(len(images), count)], 0, 1)
     notes[words(name)] = _decibels(trained, name)
-  rows['this model'] = trained.reconstruct(seen)
+  rows['this model'] = trained.reconstruct(seen, given)
   if 'psnr_db' in trained.results:
     notes['this model'] = f'{trained.results["psnr_db"]:.1f} dB'
   title = f'Denoising unseen {trained.ex.dataset}'
@@ -37,10 +37,22 @@ def denoised(trained, count: int = 10):
 
 def reconstructions(trained, count: int = 10):
   """Rows: test images and the mean images for their mean codes."""
-  seen, wanted, given = (x if x is None else x[:count] for x in trained.test)
+  seen, wanted, given = few(trained, count)
   rows = {'input': wanted, 'reconstruction': trained.reconstruct(seen, given)}
   title = f'Unseen {trained.ex.dataset} through {trained.ex.latents} latents'
   return figures.rows(rows, title=title)
+
+
+def few(trained, count: int) -> views.Example:
+  """Examples from all over the test split, which may be sorted by class."""
+  index = spread(len(trained.test.seen), count)
+  return views.Example(*[x if x is None else x[index] for x in trained.test])
+
+
+def spread(n: int, count: int):
+  """At most `count` positions from all over 0 .. n-1, the first included."""
+  count = min(count, n)
+  return np.arange(count) * n // count
 
 
 def prior_samples(trained, rows: int = 8, columns: int = 16):
