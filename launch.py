@@ -13,13 +13,14 @@ python launch.py --experiment=vae --help         the defaults of an experiment
 
 import ast
 import datetime
-import difflib
 import os
 import pathlib
 import pkgutil
 import signal
 import sys
 import time
+
+from vae_jax.spelling import nearest
 
 STARTED = time.perf_counter()
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -174,12 +175,6 @@ def unknown_flag(name: str, values) -> str:
   names = [*OURS, *(f.name for f in config.plain_fields())]
   there = ', '.join(f'--{known}' for known in names)
   return f'unknown flag --{name}{nearest(name, names, "--")}: there are {there}'
-
-
-def nearest(name: str, known, prefix: str = '') -> str:
-  """' (did you mean ...?)', or nothing if nothing is near."""
-  near = difflib.get_close_matches(name, known, n=1)
-  return f' (did you mean {prefix}{near[0]}?)' if near else ''
 
 
 def experiments() -> dict[str, str]:

@@ -59,18 +59,18 @@ TINY = (
 )
 
 WRONG = [
-  (['--latnts=3'], 'unknown flag --latnts (did you mean --latents?)'),
+  (['--latnts=3'], "unknown flag --latnts (did you mean '--latents'?)"),
   (['--zzz'], 'unknown flag --zzz: there are --experiment, --mode'),
   (['--network=conv'], 'use --set=network=VALUE'),
   (['--network.widths=(1,)'], 'use --set=network.widths=VALUE'),
   (['vae'], "unexpected 'vae': flags look like --name=value"),
   (['--latents'], 'Missing value for flag --latents'),
   (['--list=perhaps'], '--list=perhaps'),
-  (['--mode=evalute'], "generate, not 'evalute' (did you mean evalua"),
+  (['--mode=evalute'], "generate, not 'evalute' (did you mean 'evalua"),
   (['--mode='], '--mode= needs a value: train, evaluate'),
   (['--workdir='], '--workdir= needs a value: run directory'),
   (['--experiment='], '--experiment= needs a value'),
-  (['--experiment=va'], "unknown experiment 'va' (did you mean vae?)"),
+  (['--experiment=va'], "unknown experiment 'va' (did you mean 'vae'?)"),
   (['--experiment=../vae'], "unknown experiment '../vae'"),
   (['--latents='], 'latents= needs a value'),
   (['--dataset='], 'dataset= needs a value'),

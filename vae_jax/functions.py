@@ -11,6 +11,7 @@ import typing
 import optax
 
 from vae_jax.config import ConfigError, module_name, parts, render
+from vae_jax.spelling import nearest
 
 
 def known(name: str, allowed: dict, kind: str, where: str = ''):
@@ -21,12 +22,6 @@ def known(name: str, allowed: dict, kind: str, where: str = ''):
   raise ConfigError(
     f'unknown {kind} {name!r}{where}{nearest(name, allowed)}: there are {names}'
   )
-
-
-def nearest(name: str, allowed) -> str:
-  """' (did you mean ...?)', or nothing if nothing is near."""
-  near = difflib.get_close_matches(name, allowed, n=1)
-  return f' (did you mean {near[0]!r}?)' if near else ''
 
 
 def function(text: str, like, takes: tuple[str, ...], path: str):

@@ -1,7 +1,6 @@
 """Preparing a dataset for the first time, by tensorflow-datasets itself."""
 
 import contextlib
-import difflib
 import functools
 import importlib.util
 import pathlib
@@ -9,6 +8,7 @@ import shutil
 
 from vae_jax.data import directories
 from vae_jax.data.batch import DataError
+from vae_jax.spelling import nearest
 
 # Seconds without an answer after which a server is taken to be away.
 PATIENCE = 8
@@ -70,8 +70,7 @@ def check_known(name: str, offline, there: str):
     known = set(tfds.list_builders(with_community_datasets=False))
     missing = ', and image sets of tensorflow-datasets by their names'
   if match is None or match['name'] not in known:
-    near = difflib.get_close_matches(name, [*offline, *sorted(known)], n=1)
-    hint = f' (did you mean {near[0]!r}?)' if near else ''
+    hint = nearest(name, [*offline, *sorted(known)])
     raise DataError(
       f'unknown dataset {name!r}{hint}: there are {there}{missing}'
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import textwrap
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from vae_jax.spelling import nearest
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
@@ -69,8 +70,7 @@ def known(given: Collection[str], allowed: Collection[str], name: str) -> None:
   """ValueError where `given` holds what `allowed` does not."""
   for one in given:
     if one not in allowed:
-      near = difflib.get_close_matches(one, list(allowed), 1)
-      hint = f'; did you mean {near[0]!r}?' if near else ''
+      hint = nearest(one, allowed)
       raise ValueError(f'{name}: no {one!r} among {list(allowed)}{hint}')
 
 
