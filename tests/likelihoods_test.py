@@ -62,9 +62,8 @@ def test_cross_entropy_has_the_gradient_of_the_plain_formula():
   def ours(logits, x):
     return (weight * likelihoods.cross_entropy(logits, x)).sum()
 
-  found, to_data = jax.jit(jax.grad(ours, (0, 1)))(logits, x)
+  found = jax.jit(jax.grad(ours))(logits, x)
   np.testing.assert_allclose(found, jax.jit(jax.grad(plain))(logits), atol=1e-6)
-  assert not np.asarray(to_data).any()
 
 
 @pytest.mark.parametrize('sigma', [0.1, 1.0, 2.5])

@@ -2,7 +2,8 @@
 
 Kernels are [h, w, I, O] and results equal those of lax on every platform. On
 CPU the same functions are matrix products (see convolutions_cpu.py), because
-XLA:CPU's own gradients of convolutions are about 100 times slower in a scan.
+XLA:CPU's own gradients of convolutions are slower by 34 times in a scan (3x3,
+stride 2, 32 -> 64 channels, 14x14, batch 128, two cores: 185 ms against 5.5).
 There, and in max_pool anywhere, forward mode (jvp, hessian) is not defined.
 """
 

@@ -1,6 +1,6 @@
 """Convolutions as matrix products, for XLA:CPU.
 
-XLA:CPU runs the gradients of its own convolution about 100 times slower inside
+XLA:CPU runs the gradients of its own convolution tens of times slower inside
 `lax.scan` than these (jax issue 12868). Every form here is one of two adjoint
 maps between a big image and a small one, with a kernel [h, w, C big, S small]:
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import PartitionSpec
 
 from vae_jax import data
 
@@ -71,8 +71,7 @@ class Streamed:
 
   def __init__(self, ex, batch, devices):
     self.ex, self.batch, self.devices = ex, batch, devices
-    mesh = Mesh(np.array(devices), ('devices',))
-    self.sharding = NamedSharding(mesh, PartitionSpec('devices'))
+    self.sharding = data.sharded(devices, PartitionSpec('devices'))
     self.pool = ThreadPoolExecutor(1, 'feed')
     self.ahead = {}  # first step -> future superbatch
 

@@ -58,6 +58,9 @@ def finish(name, trained, run_dir, clock, writer=None) -> Outcome:
   write_json(run_dir / 'results.json', figures)
   with clock('draw'):
     paths = draw(trained, run_dir, writer)
+  if writer is not None:
+    figures['wall_s'] = clock.wall()
+    write_json(run_dir / 'results.json', figures)
   return Outcome(name, trained, run_dir, paths, dict(clock.seconds))
 
 

@@ -60,13 +60,18 @@ def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None):
   clock, run_dir = Clock(started), pathlib.Path(run_dir)
   found = read_config(run_dir)
   refuse_other(found, ex, run_dir)
+  check_batch(ex, len(jax.local_devices()))
   ready = prepare(ex, data_dir, clock)
   with contextlib.ExitStack() as stack:
     stack.enter_context(checkpoint.lock(run_dir))
     manager = checkpoint.open(run_dir / 'checkpoints', ex.monitor)
     stack.callback(checkpoint.close, manager)
     with clock('restore'):
-      ready = resumed(ready, manager, found)
+      restored = checkpoint.restore(manager, ready.state, repair=True)
+    if restored is None:
+      ready = fresh(ready, clock)
+    else:
+      ready = resumed(ready, restored, found)
     write_config(run_dir, name, ex, overrides, ready, data_dir)
     writer = log.open(run_dir, resume_step=int(ready.state.step))
     stack.callback(writer.close)
@@ -115,32 +120,57 @@ def timed(run_dir) -> dict[str, float]:
 
 
 def prepare(ex, data_dir, clock, devices=None) -> Ready:
-  """Data loaded and a fresh state on the devices; errors before any compile."""
+  """Data loaded, and what a state on the devices looks like: nothing is
+  compiled before every error has been told."""
   devices = jax.local_devices() if devices is None else devices
   with clock('data'):
     splits = data.load(ex.dataset, data_dir)
-  check(ex, splits, len(devices))
+  check(ex, splits)
   ex = config.sized(ex, splits['test'])
+  hyper = data.replicate(ex.hyper(), devices)
+  return Ready(
+    ex, splits, hyper, abstract(ex, splits['test'], devices), devices
+  )
+
+
+def abstract(ex, batch, devices):
+  """Shapes and places of a State, for a checkpoint to be restored like it."""
+  init = functools.partial(train.init, ex=ex, hyper=ex.hyper())
+  state = jax.eval_shape(
+    lambda key, batch: init(key, data=batch), jax.random.key(0), batch
+  )
+  sharding = data.sharded(devices, jax.sharding.PartitionSpec())
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), state
+  )
+
+
+def fresh(ready: Ready, clock) -> Ready:
+  """The run before its first step."""
+  ex = ready.ex
   with clock('compile'):
     init = jax.jit(functools.partial(train.init, ex=ex))
     # Only shapes matter here; a large set stays where it is.
-    one = jax.tree.map(lambda x: x[:1], splits['train'])
+    one = jax.tree.map(lambda x: x[:1], ready.splits['train'])
     state = init(jax.random.key(ex.seed), hyper=ex.hyper(), data=one)
-  hyper, state = data.replicate((ex.hyper(), state), devices)
-  return Ready(ex, splits, hyper, state, devices)
+  return ready._replace(state=data.replicate(state, ready.devices))
 
 
-def check(ex, splits, devices: int):
-  """Refused if this experiment cannot run on this data and these devices."""
-  if ex.resident not in ('auto', 'always', 'never'):
-    raise Refused(
-      f'resident must be auto, always or never, not {ex.resident!r}'
-    )
+def check_batch(ex, devices: int):
+  """Refused if the devices cannot share a training batch."""
   if ex.batch_size % devices:
     down = ex.batch_size // devices * devices or devices
     raise Refused(
       f'batch_size {ex.batch_size} cannot be divided over {devices} devices: '
       f'use a multiple of {devices}, for instance {down}'
+    )
+
+
+def check(ex, splits):
+  """Refused if this experiment cannot run on this data."""
+  if ex.resident not in ('auto', 'always', 'never'):
+    raise Refused(
+      f'resident must be auto, always or never, not {ex.resident!r}'
     )
   tried = dataclasses.replace(ex, measures=(*ex.measures, probe(ex.objective)))
   try:
@@ -166,11 +196,8 @@ def probe(objective):
   return measure
 
 
-def resumed(ready: Ready, manager, found) -> Ready:
-  """The newest good checkpoint, or the fresh run if there is none."""
-  restored = checkpoint.restore(manager, ready.state, repair=True)
-  if restored is None:
-    return ready
+def resumed(ready: Ready, restored, found) -> Ready:
+  """The run at the checkpoint that was restored, which is told."""
   state, step, notes = restored
   for note in notes:
     say(f'warning: {note}')

@@ -1,7 +1,6 @@
 """Using a trained model on one's own images: load, embed, reconstruct."""
 
 import csv
-import functools
 import math
 import pathlib
 
@@ -16,7 +15,6 @@ from vae_jax import (
   posteriors,
   restored,
   run,
-  train,
 )
 from vae_jax.config import ConfigError
 from vae_jax.loop import Refused
@@ -37,14 +35,10 @@ def load(run_dir) -> Trained:
   ex = restored.experiment(found['fields'])
   batch = blank(found['example'])
   ex = config.sized(ex, batch)
-  init = functools.partial(train.init, ex=ex, hyper=ex.hyper())
-  like = jax.eval_shape(
-    lambda key, batch: init(key, data=batch), jax.random.key(0), batch
-  )
   manager = checkpoint.open(pathlib.Path(run_dir) / 'checkpoints', ex.monitor)
   try:
-    target = jax.tree.map(on_one_device, like)
-    loaded = checkpoint.restore(manager, target)
+    like = run.abstract(ex, batch, jax.local_devices()[:1])
+    loaded = checkpoint.restore(manager, like)
   finally:
     checkpoint.close(manager)
   if loaded is None:
@@ -92,12 +86,6 @@ def read(source):
   """(images [N, H, W, C] in [0, 1], names) of a folder or an .npz."""
   batch, names = data.read(source)
   return np.asarray(batch.images()), names
-
-
-def on_one_device(leaf):
-  """A shape that is to lie on the first device."""
-  sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
 def blank(facts: dict) -> data.Batch:

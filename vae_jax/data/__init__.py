@@ -4,7 +4,7 @@ from vae_jax.data.batch import Batch, DataError, checked
 from vae_jax.data.catalogue import EMBEDDED, load, read
 from vae_jax.data.embedded import digits, photos
 from vae_jax.data.ordering import order
-from vae_jax.data.placing import replicate
+from vae_jax.data.placing import replicate, sharded
 
 __all__ = [
   'EMBEDDED',
@@ -17,4 +17,5 @@ __all__ = [
   'photos',
   'read',
   'replicate',
+  'sharded',
 ]

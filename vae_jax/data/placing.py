@@ -11,11 +11,16 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 def replicate(tree, devices=None):
   """`tree` on every local device, laid out as `train.over_devices` wants it."""
   devices = jax.local_devices() if devices is None else devices
+  sharding = sharded(devices, PartitionSpec())
+  return jax.tree.map(functools.partial(_put, sharding), tree)
+
+
+def sharded(devices, spec: PartitionSpec) -> NamedSharding:
+  """How arrays lie on these devices: PartitionSpec() is whole on each,
+  PartitionSpec('devices') a part of the first axis on each."""
   # Mesh and not jax.make_mesh, with pmap's axis name: anything else compiles
   # the step a second time.
-  mesh = Mesh(np.array(devices), ('devices',))
-  sharding = NamedSharding(mesh, PartitionSpec())
-  return jax.tree.map(functools.partial(_put, sharding), tree)
+  return NamedSharding(Mesh(np.array(devices), ('devices',)), spec)
 
 
 def _put(sharding, leaf):
