@@ -14,7 +14,7 @@ from vae_jax import (
   objectives,
   pictures,
   posteriors,
-  results,
+  reports,
 )
 from vae_jax.config import Experiment
 
@@ -30,5 +30,5 @@ experiment = Experiment(
   measures=(evaluate.reconstruction, evaluate.quality),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(pictures.reconstructions, pictures.curves),
-  report=results.beats_baselines,
+  report=reports.beats_baselines,
 )

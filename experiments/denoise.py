@@ -16,7 +16,7 @@ from vae_jax import (
   objectives,
   pictures,
   posteriors,
-  results,
+  reports,
   views,
 )
 from vae_jax.config import Experiment
@@ -40,5 +40,5 @@ experiment = Experiment(
     baselines.ridge,
   ),
   pictures=(pictures.denoised, pictures.against_baselines, pictures.curves),
-  report=results.beats_baselines,
+  report=reports.beats_baselines,
 )

@@ -17,7 +17,7 @@ from vae_jax import (
   objectives,
   pictures,
   posteriors,
-  results,
+  reports,
 )
 from vae_jax.config import Experiment
 
@@ -37,5 +37,5 @@ experiment = Experiment(
     pictures.against_baselines,
     pictures.curves,
   ),
-  report=results.beats_baselines,
+  report=reports.beats_baselines,
 )

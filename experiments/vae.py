@@ -18,7 +18,7 @@ test -ELBO 106.1 nats after 5 epochs, 103.4 after 10, 101.7 after 20 (published:
 
 from functools import partial
 
-from vae_jax import baselines, evaluate, networks, pictures, results
+from vae_jax import baselines, evaluate, networks, pictures, reports
 from vae_jax.config import Experiment
 
 experiment = Experiment(
@@ -39,5 +39,5 @@ experiment = Experiment(
     pictures.latent_scatter,
     pictures.curves,
   ),
-  report=results.beats_baselines,
+  report=reports.beats_baselines,
 )

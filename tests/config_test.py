@@ -70,7 +70,7 @@ def changed(*assignments):
       ['measures=(evaluate.quality,)', 'measures=elbo, quality'],
       {'measures': '(evaluate.elbo, evaluate.quality)'},
     ),
-    (['report=results.beats_baselines', 'report=None'], {}),
+    (['report=reports.beats_baselines', 'report=None'], {}),
     (['pictures=pictures.curves', 'pictures=()'], {}),
   ],
 )

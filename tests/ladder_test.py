@@ -27,7 +27,8 @@ config
 functions train restored feed
 override manual evaluate
 baselines figures checkpoint importance log trained
-pictures results
+pictures reports
+results
 loop
 run
 use

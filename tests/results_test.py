@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import baselines, evaluate, results, run, train, views
+from vae_jax import baselines, evaluate, reports, results, run, train, views
 from vae_jax.trained import Trained
 
 
@@ -17,7 +17,7 @@ def trained(tiny, tiny_data):
     view=views.noisy,
     measures=(evaluate.quality,),
     baselines=(baselines.noisy_input, baselines.mean_image),
-    report=results.beats_baselines,
+    report=reports.beats_baselines,
   )
   hyper = ex.hyper()
   state = train.init(jax.random.key(0), ex, hyper, tiny_data['train'])
@@ -57,9 +57,11 @@ def test_a_verdict_says_who_won_and_by_how_much(trained):
     'ridge': {'psnr_db': 10.5},
     'noisy_input': {'psnr_db': 12.25},
   }
-  assert results.beats_baselines(trained) == ['LOSES to noisy input by 0.25 dB']
+  assert reports.beats_baselines([trained]).verdicts == [
+    'LOSES to noisy input by 0.25 dB'
+  ]
   trained.results['psnr_db'] = 12.75
-  assert results.beats_baselines(trained) == [
+  assert reports.beats_baselines([trained]).verdicts == [
     'beats every baseline; the nearest, noisy input, by 0.50 dB'
   ]
 
@@ -100,4 +102,6 @@ def test_what_was_measured_is_written_even_if_a_picture_fails(
 
 def test_no_verdict_where_the_measure_is_missing(trained):
   del trained.results['psnr_db']
-  assert results.beats_baselines(trained) == ['none: psnr_db is not measured']
+  assert reports.beats_baselines([trained]).verdicts == [
+    'none: psnr_db is not measured'
+  ]

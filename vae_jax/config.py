@@ -90,6 +90,7 @@ class Experiment:
   beta: float = _weight(1.0, 'weight of the KL')
   free_bits: float = _weight(0.0, 'bits of KL that cost nothing')
   noise: float = _weight(0.5, 'standard deviation of added noise')
+  sparsity: float = _weight(0.0, 'weight of the L1 norm of the code')
   critic_rate: float = _rate(1e-3, 'step size of the critic')
   seed: int = _plain(
     0, 'seed of weights, noise and order', low=0, high=2**32 - 1
@@ -126,7 +127,11 @@ class Experiment:
     (), 'figures at the end', 'trained', identity=False
   )
   report: Callable | None = _function(
-    None, 'verdicts at the end', 'trained', identity=False
+    None, 'verdicts on one run or several', 'runs', identity=False
+  )
+  # Each is (name, 'FIELD=VALUE', ...): one run of an experiment that compares.
+  arms: tuple[tuple[str, ...], ...] = dataclasses.field(
+    default=(), metadata={'help': 'runs to compare', 'identity': False}
   )
 
   def hyper(self) -> Hyper:
@@ -205,7 +210,8 @@ def alternatives(hint) -> tuple:
 
 def plain_fields() -> list[dataclasses.Field]:
   """The fields that hold a number or a word, each a flag of its own."""
-  return [f for f in fields().values() if 'takes' not in f.metadata]
+  several = {'arms', *(f.name for f in function_fields())}
+  return [f for f in fields().values() if f.name not in several]
 
 
 def function_fields() -> list[dataclasses.Field]:

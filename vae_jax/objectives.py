@@ -19,6 +19,7 @@ class Hyper:
   beta: jax.Array
   free_bits: jax.Array
   noise: jax.Array
+  sparsity: jax.Array
   critic_rate: jax.Array
   z_mask: jax.Array | None = None  # [Z] of 0 and 1
 

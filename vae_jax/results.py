@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import data, evaluate, figures, importance, log, views
+from vae_jax import data, evaluate, figures, importance, log, reports, views
 
 # A denoiser sees fresh noise at every step; a rival fitted on a small set gets
 # several draws of it, up to this many examples.
@@ -49,15 +49,15 @@ def finish(name, trained, run_dir, clock, writer=None) -> Outcome:
     figures |= likelihood(trained)
   with clock('baselines'):
     trained = with_baselines(trained)
-  report = trained.ex.report
-  figures['verdicts'] = list(report(trained)) if report else []
+  found = reports.of([trained])
+  figures |= found.results | {'verdicts': found.verdicts}
   if writer is not None:
     figures['compile_s'] = clock.seconds['compile']
     figures['wall_s'] = clock.wall()
   # Before drawing: what was measured must not hang on a picture.
   write_json(run_dir / 'results.json', figures)
   with clock('draw'):
-    paths = draw(trained, run_dir, writer)
+    paths = draw(trained, found.pictures, run_dir, writer)
   if writer is not None:
     figures['wall_s'] = clock.wall()
     write_json(run_dir / 'results.json', figures)
@@ -145,40 +145,20 @@ def name(f) -> str:
   return getattr(f, 'func', f).__name__
 
 
-def draw(trained, run_dir, writer=None) -> list[pathlib.Path]:
-  """Saves every picture of the experiment that this model has; their paths."""
+def draw(trained, more, run_dir, writer=None) -> list[pathlib.Path]:
+  """Saves every picture of the experiment that this model has, and `more`,
+  name -> Figure; their paths."""
+  drawn = ((name(picture), picture(trained)) for picture in trained.ex.pictures)
   paths = []
-  for picture in trained.ex.pictures:
-    figure = picture(trained)
+  for title, figure in [*drawn, *more.items()]:
     if figure is None:
       continue
-    path = pathlib.Path(run_dir) / 'pictures' / f'{name(picture)}.png'
+    path = pathlib.Path(run_dir) / 'pictures' / f'{title}.png'
     figures.save(figure, path)
     if writer is not None:
-      writer.figure(int(trained.state.step), name(picture), path)
+      writer.figure(int(trained.state.step), title, path)
     paths.append(path)
   return paths
-
-
-def beats_baselines(trained, metric: str = 'psnr_db') -> list[str]:
-  """The verdict by this metric, larger is better: whom the model did not beat
-  and by how much, or how far the nearest rival is behind."""
-  rivals = trained.results.get('baselines', {})
-  if metric not in trained.results:
-    return [f'none: {metric} is not measured']
-  gaps = {n: trained.results[metric] - rivals[n][metric] for n in rivals}
-  lost = [
-    f'LOSES to {log.words(n)} by {-gap:.2f} dB'
-    for n, gap in gaps.items()
-    if gap <= 0
-  ]
-  if not gaps:
-    return []
-  nearest = min(gaps, key=gaps.get)
-  return lost or [
-    f'beats every baseline; the nearest, {log.words(nearest)}, by '
-    f'{gaps[nearest]:.2f} dB'
-  ]
 
 
 def read(run_dir) -> dict:

@@ -15,7 +15,9 @@ class Trained:
   """An experiment after training. Methods take and give host arrays.
 
   `history` is the list of metrics.jsonl's lines, `results` the content of
-  results.json, `rivals` the baselines' predictions for the test split.
+  results.json, `rivals` the baselines' predictions for the test split. In a
+  grid, `arm` names the experiment's arm that this is, and `label` all in which
+  it differs from its neighbours but the seed.
   """
 
   ex: Any
@@ -25,6 +27,8 @@ class Trained:
   history: list = dataclasses.field(default_factory=list)
   results: dict = dataclasses.field(default_factory=dict)
   rivals: dict = dataclasses.field(default_factory=dict)
+  arm: str = ''
+  label: str = ''
 
   @functools.cached_property
   def model(self):
