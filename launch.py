@@ -3,6 +3,7 @@
 python launch.py --experiment=denoise            embedded data, no network
 python launch.py --experiment=vae --latents=8    any field is a flag
 python launch.py --experiment=vae --set=network.widths=(256,)
+python launch.py --experiment=vae --latents=2,4,8 --seed=0,1,2      a grid
 python launch.py --workdir=RUN --epochs=40       goes on with a run
 python launch.py --workdir=RUN --mode=evaluate   measures and draws it again
 python launch.py --workdir=RUN --mode=embed --input=PATH      codes of images
@@ -19,6 +20,7 @@ import pkgutil
 import signal
 import sys
 import time
+from typing import NamedTuple
 
 from vae_jax.spelling import nearest
 
@@ -37,6 +39,7 @@ OURS = {
   'input': 'images to embed or reconstruct: a folder or an .npz',
   'output': 'where embed, reconstruct and generate write (WORKDIR/MODE)',
   'count': 'images to generate (64)',
+  'arms': 'those of its arms to run, of an experiment that compares (all)',
   'list': 'lists the experiments, one line each',
   'help': 'shows this text; with --experiment, its defaults',
 }
@@ -107,7 +110,7 @@ def prepare_jax():
 
 
 def dispatch(argv: list[str]) -> int:
-  """Parses the flags and does what they ask."""
+  """Parses the flags and does what they ask; the exit code."""
   flags = parse(argv)
   if flags.help:
     print(usage(flags))
@@ -118,7 +121,7 @@ def dispatch(argv: list[str]) -> int:
   elif flags.mode in USES:
     use(flags)
   else:
-    train(flags)
+    return train(flags)
   return 0
 
 
@@ -226,6 +229,7 @@ def overrides(values) -> list[str]:
 
   given = {f.name: values[f.name].value for f in config.plain_fields()}
   changes = [f'{k}={v}' for k, v in given.items() if v is not None]
+  changes += [f'arms={values.arms}'] if values.arms else []
   changes += values.set
   names = {change.partition('=')[0].strip() for change in changes}
   if {'steps', 'epochs'} <= names:
@@ -235,9 +239,19 @@ def overrides(values) -> list[str]:
   return changes
 
 
-def chosen(values):
-  """(name, Experiment, overrides, data_dir) of the flags and the run."""
-  from vae_jax import override, run
+class Chosen(NamedTuple):
+  """What the flags and the run directory ask for."""
+
+  name: str
+  members: list  # grid.Member
+  changes: list[str]
+  data_dir: str | None
+  several: bool  # a grid, even if only one of its runs was asked for
+
+
+def chosen(values) -> Chosen:
+  """The runs of the flags and of the run directory, if it holds any."""
+  from vae_jax import grid, run
 
   found = run.read_config(values.workdir) if values.workdir else None
   name = values.experiment or (found and found['experiment'])
@@ -251,22 +265,29 @@ def chosen(values):
   old = found['overrides'] if found else []
   # The same command again says nothing new.
   changes = old if new and old[-len(new) :] == new else old + new
-  for change in changes:
-    ex = override.override(ex, change)
+  members = grid.members(ex, changes)
   data_dir = values.data_dir or (found and found.get('data_dir'))
-  return name, ex, changes, data_dir
+  several = len(members) > 1 or bool(found and 'runs' in found)
+  return Chosen(name, members, changes, data_dir, several)
 
 
-def train(values):
-  """Trains, or goes on training, and prints what came out."""
-  from vae_jax import run
+def train(values) -> int:
+  """Trains, or goes on training, and prints what came out; the exit code."""
+  from vae_jax import run, runs
 
-  name, ex, changes, data_dir = chosen(values)
+  chose = chosen(values)
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
-  workdir = pathlib.Path(values.workdir or ROOT / 'runs' / name / now)
+  workdir = pathlib.Path(values.workdir or ROOT / 'runs' / chose.name / now)
   check_writable(workdir)
-  outcome = run.fit(name, ex, workdir, changes, data_dir, STARTED)
-  print(outcome.summary())
+  rest = (workdir, chose.changes, chose.data_dir, STARTED)
+  if chose.several:
+    outcome = runs.fit(chose.name, chose.members, *rest)
+    print(outcome.summary())
+    return 1 if outcome.failed else 0
+  [member] = chose.members
+  marks = runs.marks_of(member)
+  print(run.fit(chose.name, member.ex, *rest, **marks).summary())
+  return 0
 
 
 def check_writable(workdir: pathlib.Path):
@@ -280,15 +301,20 @@ def check_writable(workdir: pathlib.Path):
 
 def evaluate(values):
   """Measures and draws a run's newest checkpoint, and prints it."""
-  from vae_jax import run
+  from vae_jax import run, runs
 
   if not values.workdir:
     raise UsageError('--mode=evaluate needs --workdir=RUN')
   if not pathlib.Path(values.workdir, 'config.json').is_file():
     raise UsageError(f'--workdir={values.workdir} holds no run')
-  name, ex, _, data_dir = chosen(values)
-  outcome = run.evaluate_run(name, ex, values.workdir, data_dir, STARTED)
-  print(outcome.summary())
+  chose = chosen(values)
+  rest = (values.workdir, chose.data_dir, STARTED)
+  if chose.several:
+    print(runs.evaluate(chose.name, chose.members, *rest).summary())
+    return
+  [member] = chose.members
+  marks = runs.marks_of(member)
+  print(run.evaluate_run(chose.name, member.ex, *rest, **marks).summary())
 
 
 def use(values):

@@ -26,12 +26,13 @@ objectives
 config
 functions train restored feed
 override manual evaluate
+grid
 baselines figures checkpoint importance log trained
 pictures reports
 results
 loop
 run
-use
+runs use
 """
 RUNG = {
   name: height

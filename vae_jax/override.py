@@ -39,7 +39,9 @@ def override(ex: Experiment, assignment: str) -> Experiment:
   name, *names = path.split('.')
   field = known(name, fields(), 'field')
   old = getattr(ex, name)
-  if names:
+  if name == 'arms':
+    new = picked(text, old)
+  elif names:
     new = nested(old, names, text, path)
   elif field in plain_fields():
     new = plain(field, text)
@@ -52,12 +54,15 @@ def override(ex: Experiment, assignment: str) -> Experiment:
   return dataclasses.replace(ex, **{name: new})
 
 
+def picked(text: str, arms: tuple) -> tuple:
+  """The arms with these names: 'lesson, unet'."""
+  there = {arm[0]: arm for arm in arms}
+  names = [name.strip() for name in text.split(',')]
+  return tuple(known(name, there, 'arm') for name in dict.fromkeys(names))
+
+
 def plain(field, text: str):
   """The number or word that `text` means for this field, in its range."""
-  if ',' in text and not is_path(field, text):
-    raise ConfigError(
-      f'{field.name}={text}: a list of values (a sweep) is not there yet'
-    )
   value = parse(text, types_of(field.name), field.name)
   low, high = field.metadata['low'], field.metadata['high']
   # Written so that NaN fails too.
@@ -66,11 +71,6 @@ def plain(field, text: str):
       f'{field.name} must be from {low:.10g} to {high:.10g}, not {text:.60}'
     )
   return value
-
-
-def is_path(field, text: str) -> bool:
-  """Whether this is a dataset of the user's own: commas belong to it."""
-  return field.name == 'dataset' and text.startswith(('folder:', 'npz:'))
 
 
 def parse(text: str, allowed: tuple, name: str):

@@ -60,20 +60,20 @@ def against_rivals(runs, metric: str) -> str:
     return ''
   nearest = min(gaps, key=lambda name: gaps[name].mean())
   lost = [
-    f'LOSES to {words(name)} by {mean_and_error(-gap)} dB'
+    f'LOSES to {words(name)} by {mean_and_error(-gap, " dB")}'
     for name, gap in gaps.items()
     if gap.mean() <= 0
   ]
   return ', '.join(lost) or (
     f'beats every baseline; the nearest, {words(nearest)}, by '
-    f'{mean_and_error(gaps[nearest])} dB'
+    f'{mean_and_error(gaps[nearest], " dB")}'
   )
 
 
-def mean_and_error(value_R) -> str:
-  """'2.06', or '2.06 +- 0.03 (3 runs)' with its standard error."""
+def mean_and_error(value_R, unit: str = '') -> str:
+  """'2.06 dB', or '2.06 +- 0.03 dB (3 runs)' with its standard error."""
   mean, count = np.mean(value_R), len(value_R)
   if count == 1:
-    return f'{mean:.2f}'
+    return f'{mean:.2f}{unit}'
   error = np.std(value_R, ddof=1) / np.sqrt(count)
-  return f'{mean:.2f} +- {error:.2f} ({count} runs)'
+  return f'{mean:.2f} +- {error:.2f}{unit} ({count} runs)'

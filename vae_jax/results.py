@@ -148,17 +148,22 @@ def name(f) -> str:
 def draw(trained, more, run_dir, writer=None) -> list[pathlib.Path]:
   """Saves every picture of the experiment that this model has, and `more`,
   name -> Figure; their paths."""
-  drawn = ((name(picture), picture(trained)) for picture in trained.ex.pictures)
-  paths = []
-  for title, figure in [*drawn, *more.items()]:
-    if figure is None:
-      continue
-    path = pathlib.Path(run_dir) / 'pictures' / f'{title}.png'
-    figures.save(figure, path)
-    if writer is not None:
-      writer.figure(int(trained.state.step), title, path)
-    paths.append(path)
+  drawn = {name(picture): picture(trained) for picture in trained.ex.pictures}
+  paths = save(drawn | more, run_dir)
+  if writer is not None:
+    for path in paths:
+      writer.figure(int(trained.state.step), path.stem, path)
   return paths
+
+
+def save(pictures: dict, run_dir) -> list[pathlib.Path]:
+  """Saves figures by name in run_dir/pictures, None left out; their paths."""
+  folder = pathlib.Path(run_dir) / 'pictures'
+  return [
+    figures.save(figure, folder / f'{title}.png')
+    for title, figure in pictures.items()
+    if figure is not None
+  ]
 
 
 def read(run_dir) -> dict:

@@ -51,11 +51,12 @@ class Clock:
     return time.perf_counter() - self.started
 
 
-def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None):
+def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None, **marks):
   """Trains an experiment in run_dir, going on with what is there: an Outcome.
 
-  Raises RunError, DataError or CheckpointError with one clear line, before
-  anything is written if the experiment cannot run.
+  `marks` are the arm and label of a grid's member. Raises RunError, DataError
+  or CheckpointError with one clear line, before anything is written if the
+  experiment cannot run.
   """
   clock, run_dir = Clock(started), pathlib.Path(run_dir)
   found = read_config(run_dir)
@@ -78,13 +79,14 @@ def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None):
     state, tests, rates = loop(ready, manager, writer, clock)
     # A run that was over already has the rates of when it ran.
     found = {'step': int(state.step)} | tests | (rates or timed(run_dir))
+    history = log.read(run_dir)
     trained = Trained(
-      ready.ex, ready.splits, ready.hyper, state, log.read(run_dir), found
+      ready.ex, ready.splits, ready.hyper, state, history, found, **marks
     )
     return results.finish(name, trained, run_dir, clock, writer)
 
 
-def evaluate_run(name, ex, run_dir, data_dir=None, started=None):
+def evaluate_run(name, ex, run_dir, data_dir=None, started=None, **marks):
   """Measures and draws the newest good checkpoint of run_dir: an Outcome.
 
   Raises RunError, DataError or CheckpointError with one clear line.
@@ -107,8 +109,9 @@ def evaluate_run(name, ex, run_dir, data_dir=None, started=None):
     held = data.replicate(test) if feed.held(ex, test, ready.devices) else test
     tests = evaluate.over(ex, ex.measures)(held, ready.hyper, state)
   found = {'step': step} | tests | timed(run_dir)
+  history = log.read(run_dir)
   trained = Trained(
-    ready.ex, ready.splits, ready.hyper, state, log.read(run_dir), found
+    ready.ex, ready.splits, ready.hyper, state, history, found, **marks
   )
   return results.finish(name, trained, run_dir, clock)
 
@@ -212,13 +215,17 @@ def resumed(ready: Ready, restored, found) -> Ready:
 
 
 def read_config(run_dir) -> dict | None:
-  """config.json of a run directory, None if there is none; or Refused."""
+  """config.json of a run or a grid, None if there is none; or Refused.
+
+  A grid's has the names of its `runs` instead of fields.
+  """
   path = pathlib.Path(run_dir) / 'config.json'
   if not path.exists():
     return None
   try:
     found = json.loads(path.read_text())
-    for name in ('experiment', 'overrides', 'fields', 'devices', 'example'):
+    own = () if 'runs' in found else ('fields', 'devices', 'example')
+    for name in ('experiment', 'overrides', *own):
       found[name]
     return found
   except (ValueError, KeyError, TypeError) as error:
@@ -229,11 +236,20 @@ def refuse_other(found, ex, run_dir):
   """Refused naming the fields if run_dir holds another experiment's run."""
   if found is None:
     return
+  if 'runs' in found:
+    raise Refused(grid_of(run_dir, found))
   fields = config.differences(found['fields'], config.rendered(ex))
   if fields:
     raise Refused(
       f'{run_dir} holds a run of another configuration: {"; ".join(fields)}'
     )
+
+
+def grid_of(run_dir, found) -> str:
+  """What to say where a single run was expected."""
+  names = found['runs']
+  more = f' and {len(names) - 5} more' if len(names) > 5 else ''
+  return f'{run_dir} holds a grid, choose a run: {", ".join(names[:5])}{more}'
 
 
 def write_config(run_dir, name, ex, overrides, ready: Ready, data_dir=None):

@@ -32,6 +32,8 @@ def load(run_dir) -> Trained:
   found = run.read_config(run_dir)
   if found is None:
     raise Refused(f'{run_dir} holds no run')
+  if 'runs' in found:
+    raise Refused(run.grid_of(run_dir, found))
   ex = restored.experiment(found['fields'])
   batch = blank(found['example'])
   ex = config.sized(ex, batch)

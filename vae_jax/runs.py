@@ -1,0 +1,215 @@
+"""A grid of runs: each member in a directory of its own, then their report."""
+
+import csv
+import json
+import pathlib
+import time
+from typing import Any, NamedTuple
+
+import jax
+
+from vae_jax import log, reports, results, run
+from vae_jax.loop import Interrupted, Refused, RunError
+
+# Figures of a run that a table of many runs has no column for.
+APART = ('step', 'nll_iw_samples', 'nll_iw_images', 'nll_iw_stderr_nats')
+COLUMNS = 8
+
+
+class Outcome(NamedTuple):
+  """A finished grid."""
+
+  name: str
+  runs: list  # Trained
+  names: list[str]  # of their directories
+  failed: dict[str, str]  # name of a member -> why it has no results
+  report: Any  # reports.Report
+  run_dir: pathlib.Path
+  pictures: list
+  seconds: float
+
+  def summary(self) -> str:
+    """A table of the runs, the verdicts, the paths."""
+    parts = [
+      f'{self.name}: {len(self.runs)} runs, test split',
+      table(self.names, self.runs),
+      *(f'failed: {name}: {why}' for name, why in self.failed.items()),
+      *(f'verdict: {line}' for line in self.report.verdicts),
+      f'time: {self.seconds:.1f} s',
+      f'runs: {self.run_dir}',
+      *(f'picture: {path}' for path in self.pictures),
+    ]
+    return '\n'.join(part for part in parts if part)
+
+
+def fit(name, members, run_dir, overrides=(), data_dir=None, started=None):
+  """Trains every member that is not trained yet, and compares all: an Outcome.
+
+  A member whose loss is not finite fails alone. Raises RunError, DataError or
+  CheckpointError with one clear line, before anything is written if a member
+  cannot run.
+  """
+  run_dir = pathlib.Path(run_dir)
+  refuse_other(run_dir, name)
+  check(members, run_dir, data_dir)
+  write_config(run_dir, name, members, overrides, data_dir)
+
+  def train(member, where, began):
+    changes, marks = member.changes, marks_of(member)
+    return run.fit(name, member.ex, where, changes, data_dir, began, **marks)
+
+  return finish(name, members, run_dir, train, started)
+
+
+def evaluate(name, members, run_dir, data_dir=None, started=None):
+  """Measures and draws the newest checkpoint of every member: an Outcome."""
+  run_dir = pathlib.Path(run_dir)
+  refuse_other(run_dir, name)
+
+  def again(member, where, began):
+    marks = marks_of(member)
+    return run.evaluate_run(name, member.ex, where, data_dir, began, **marks)
+
+  return finish(name, members, run_dir, again, started)
+
+
+def finish(name, members, run_dir, action, started=None) -> Outcome:
+  """The members' outcomes, one after another, and what they say together."""
+  began = time.perf_counter() if started is None else started
+  done, failed = each(members, run_dir, action)
+  if not done:
+    raise RunError(
+      f'all {len(members)} runs failed: {list(failed.values())[0]}'
+    )
+  runs = list(done.values())
+  report = reports.of(runs)
+  write_tables(run_dir, name, members, done, failed, report)
+  paths = results.save(report.pictures, run_dir)
+  seconds = time.perf_counter() - began
+  names = list(done)
+  return Outcome(name, runs, names, failed, report, run_dir, paths, seconds)
+
+
+def each(members, run_dir, action):
+  """({name: Trained}, {name: why it failed}) of the members."""
+  done, failed = {}, {}
+  for i, member in enumerate(members):
+    run.say(f'[{i + 1}/{len(members)}] {member.name}')
+    began = time.perf_counter()
+    try:
+      outcome = action(member, run_dir / member.name, began)
+      done[member.name] = outcome.trained
+    except (Interrupted, Refused):
+      raise
+    except RunError as error:
+      run.say(f'failed: {error}')
+      failed[member.name] = str(error)
+  return done, failed
+
+
+def marks_of(member) -> dict:
+  """What a Trained says of its place in the grid."""
+  return {'arm': member.arm, 'label': member.label}
+
+
+def check(members, run_dir, data_dir):
+  """Raises what any member would be refused for; writes nothing."""
+  seen = set()
+  for member in members:
+    run.refuse_other(
+      run.read_config(run_dir / member.name), member.ex, run_dir / member.name
+    )
+    if member.label not in seen:  # another seed fits if one does
+      run.check_batch(member.ex, len(jax.local_devices()))
+      run.prepare(member.ex, data_dir, run.Clock())
+    seen.add(member.label)
+
+
+def refuse_other(run_dir, name):
+  """Refused if run_dir holds something else than a grid of this experiment."""
+  found = run.read_config(run_dir)
+  if found is None:
+    return
+  if 'runs' not in found:
+    raise Refused(f'{run_dir} holds a single run: give the grid another')
+  if found['experiment'] != name:
+    raise Refused(f'{run_dir} holds a grid of {found["experiment"]!r}')
+
+
+def write_config(run_dir, name, members, overrides, data_dir):
+  """config.json of the grid: what gives it again."""
+  run_dir.mkdir(parents=True, exist_ok=True)
+  results.write_json(
+    run_dir / 'config.json',
+    {
+      'experiment': name,
+      'overrides': list(overrides),
+      'data_dir': data_dir and str(pathlib.Path(data_dir).absolute()),
+      'runs': [member.name for member in members],
+    },
+  )
+
+
+def write_tables(run_dir, name, members, done, failed, report):
+  """sweep.json with all that is known, sweep.csv with a row for each run."""
+  rows = [
+    {'run': m.name, 'arm': m.arm, **given(m)}
+    | (scalars(done[m.name].results) if m.name in done else {})
+    for m in members
+  ]
+  whole = {
+    'experiment': name,
+    'runs': [
+      {'run': m.name, 'arm': m.arm, 'overrides': m.changes}
+      | ({'results': done[m.name].results} if m.name in done else {})
+      | ({'failed': failed[m.name]} if m.name in failed else {})
+      for m in members
+    ],
+    'results': report.results,
+    'verdicts': list(report.verdicts),
+  }
+  results.write_json(run_dir / 'sweep.json', whole)
+  columns = list(dict.fromkeys(key for row in rows for key in row))
+  with (run_dir / 'sweep.csv').open('w', newline='') as file:
+    writer = csv.DictWriter(file, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def given(member) -> dict:
+  """What was overridden in this member: {'latents': '8', 'seed': '1'}."""
+  pairs = [change.partition('=') for change in member.changes]
+  return {path: value for path, _, value in pairs if path != 'arms'}
+
+
+def scalars(figures: dict, prefix: str = '') -> dict:
+  """The numbers of a results.json, its baselines' as 'ridge.psnr_db'."""
+  found = {}
+  for key, value in figures.items():
+    if isinstance(value, int | float):
+      found[prefix + key] = value
+  for rival, values in figures.get('baselines', {}).items():
+    found |= scalars(values, f'{rival}.')
+  return found
+
+
+def table(names, runs) -> str:
+  """A row for each run, a column for each of its first measures."""
+  rows = [scalars(trained.results) for trained in runs]
+  apart = {*APART, *results.TIMES}
+  columns = [
+    key
+    for key in dict.fromkeys(key for row in rows for key in row)
+    if key not in apart and '.' not in key
+  ][:COLUMNS]
+  cells = [
+    (name, *(row.get(key) for key in columns))
+    for name, row in zip(names, rows, strict=True)
+  ]
+  return log.table(cells, ('', *columns))
+
+
+def read(run_dir) -> dict:
+  """sweep.json of a grid that has ended, {} of one that has not."""
+  path = pathlib.Path(run_dir) / 'sweep.json'
+  return json.loads(path.read_text()) if path.exists() else {}
