@@ -26,23 +26,6 @@ from vae_jax.spelling import nearest
 
 STARTED = time.perf_counter()
 ROOT = pathlib.Path(__file__).resolve().parent
-USES = ('embed', 'reconstruct', 'generate')  # of a trained model
-MODES = ('train', 'evaluate', *USES)
-OURS = {
-  'experiment': 'a file of experiments/, see --list',
-  'mode': f'{", ".join(MODES)} (train)',
-  'workdir': 'run directory; one that holds a run goes on with it '
-  '(runs/EXPERIMENT/DATE-TIME)',
-  'data_dir': 'where prepared datasets lie',
-  'set': 'FIELD=VALUE for any field, FIELD.ARGUMENT=VALUE for an argument of '
-  'its function; may be repeated',
-  'input': 'images to embed or reconstruct: a folder or an .npz',
-  'output': 'where embed, reconstruct and generate write (WORKDIR/MODE)',
-  'count': 'images to generate (64)',
-  'arms': 'those of its arms to run, of an experiment that compares (all)',
-  'list': 'lists the experiments, one line each',
-  'help': 'shows this text; with --experiment, its defaults',
-}
 
 
 class UsageError(Exception):
@@ -116,18 +99,18 @@ def dispatch(argv: list[str]) -> int:
     print(usage(flags))
   elif flags.list:
     print(listing())
-  elif flags.mode == 'evaluate':
-    evaluate(flags)
-  elif flags.mode in USES:
-    use(flags)
-  else:
+  elif flags.mode == 'train':
     return train(flags)
+  else:
+    evaluate(flags) if flags.mode == 'evaluate' else use(flags)
   return 0
 
 
 def parse(argv: list[str]):
   """The flags; UsageError instead of absl's own message and exit code."""
   from absl import flags
+
+  from vae_jax.manual import FLAGS, MODES
 
   values = define(flags.FlagValues())
   try:
@@ -138,9 +121,9 @@ def parse(argv: list[str]):
     raise UsageError(str(error)) from error
   if rest:
     raise UsageError(f'unexpected {rest[0]!r}: flags look like --name=value')
-  for name in OURS.keys() - {'set', 'list', 'help'}:
+  for name in FLAGS.keys() - {'set', 'list', 'help'}:
     if values[name].value == '':
-      raise UsageError(f'--{name}= needs a value: {OURS[name]}')
+      raise UsageError(f'--{name}= needs a value: {FLAGS[name]}')
   if values.mode not in MODES:
     raise UsageError(
       f'--mode must be one of {", ".join(MODES)}, not {values.mode!r}'
@@ -154,17 +137,18 @@ def define(values):
   from absl import flags
 
   from vae_jax import config
+  from vae_jax.manual import FLAGS
 
   special = {'mode', 'set', 'list', 'help'}
-  texts = {k: text for k, text in OURS.items() if k not in special}
+  texts = {k: text for k, text in FLAGS.items() if k not in special}
   texts |= {f.name: f.metadata['help'] for f in config.plain_fields()}
   for name, text in texts.items():
     flags.DEFINE_string(name, None, text, flag_values=values)
-  flags.DEFINE_string('mode', 'train', OURS['mode'], flag_values=values)
-  flags.DEFINE_multi_string('set', [], OURS['set'], flag_values=values)
-  flags.DEFINE_boolean('list', False, OURS['list'], flag_values=values)
+  flags.DEFINE_string('mode', 'train', FLAGS['mode'], flag_values=values)
+  flags.DEFINE_multi_string('set', [], FLAGS['set'], flag_values=values)
+  flags.DEFINE_boolean('list', False, FLAGS['list'], flag_values=values)
   flags.DEFINE_boolean(
-    'help', False, OURS['help'], short_name='h', flag_values=values
+    'help', False, FLAGS['help'], short_name='h', flag_values=values
   )
   return values
 
@@ -172,10 +156,11 @@ def define(values):
 def unknown_flag(name: str, values) -> str:
   """What to say of a flag that does not exist."""
   from vae_jax import config
+  from vae_jax.manual import FLAGS
 
   if name.partition('.')[0] in config.fields():
     return f'unknown flag --{name}: use --set={name}=VALUE'
-  names = [*OURS, *(f.name for f in config.plain_fields())]
+  names = [*FLAGS, *(f.name for f in config.plain_fields())]
   there = ', '.join(f'--{known}' for known in names)
   return f'unknown flag --{name}{nearest(name, names, "--")}: there are {there}'
 
@@ -192,8 +177,7 @@ def experiments() -> dict[str, str]:
 
 def listing() -> str:
   """One line per experiment."""
-  known = experiments()
-  width = max(map(len, known))
+  known, width = experiments(), max(map(len, experiments()))
   return '\n'.join(f'{name:<{width}}  {line}' for name, line in known.items())
 
 
@@ -204,8 +188,7 @@ def usage(values) -> str:
   ex = load(values.experiment) if values.experiment else config.Experiment()
   of = f' of {values.experiment}' if values.experiment else ''
   lines = [__doc__.rstrip(), '', 'Flags (and their defaults):']
-  lines += [manual.entry(f'--{name}', text) for name, text in OURS.items()]
-  lines += manual.fields(ex, of)
+  lines += manual.flags(ex) + manual.fields(ex, of)
   lines += ['', 'Exit codes: 0 done, 1 failed, 2 misused, 130 and 143 stopped.']
   return '\n'.join(lines)
 
@@ -278,8 +261,8 @@ def train(values) -> int:
   chose = chosen(values)
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
   workdir = pathlib.Path(values.workdir or ROOT / 'runs' / chose.name / now)
-  check_writable(workdir)
-  rest = (workdir, chose.changes, chose.data_dir, STARTED)
+  run.check_writable(workdir, 'workdir')
+  rest = workdir, chose.changes, chose.data_dir, STARTED
   if chose.several:
     outcome = runs.fit(chose.name, chose.members, *rest)
     print(outcome.summary())
@@ -288,15 +271,6 @@ def train(values) -> int:
   marks = runs.marks_of(member)
   print(run.fit(chose.name, member.ex, *rest, **marks).summary())
   return 0
-
-
-def check_writable(workdir: pathlib.Path):
-  """UsageError if no run can be written there; makes nothing."""
-  there = next(p for p in (workdir, *workdir.absolute().parents) if p.exists())
-  if not there.is_dir():
-    raise UsageError(f'--workdir={workdir}: {there} is not a directory')
-  if not os.access(there, os.W_OK | os.X_OK):
-    raise UsageError(f'--workdir={workdir}: {there} cannot be written to')
 
 
 def evaluate(values):
@@ -308,7 +282,7 @@ def evaluate(values):
   if not pathlib.Path(values.workdir, 'config.json').is_file():
     raise UsageError(f'--workdir={values.workdir} holds no run')
   chose = chosen(values)
-  rest = (values.workdir, chose.data_dir, STARTED)
+  rest = values.workdir, chose.data_dir, STARTED
   if chose.several:
     print(runs.evaluate(chose.name, chose.members, *rest).summary())
     return
@@ -319,6 +293,7 @@ def evaluate(values):
 
 def use(values):
   """Embeds, reconstructs or generates with a trained model."""
+  from vae_jax import run
   from vae_jax import use as ours
 
   if not values.workdir:
@@ -326,7 +301,7 @@ def use(values):
   if changes := [c for c in overrides(values) if not c.startswith('seed=')]:
     raise UsageError(f'--mode={values.mode} changes no field: {changes[0]}')
   output = pathlib.Path(values.output or f'{values.workdir}/{values.mode}')
-  check_writable(output)
+  run.check_writable(output, 'output')
   numbers = {k: values[k].value or v for k, v in ours.NUMBERS.items()}
   paths = ours.use(values.mode, values.workdir, values.input, output, **numbers)
   for path in paths[:10]:

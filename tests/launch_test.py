@@ -10,7 +10,7 @@ import jax
 import pytest
 
 import launch
-from vae_jax import loop, results, run
+from vae_jax import config, loop, manual, results, run
 
 ROOT = pathlib.Path(launch.__file__).parent
 
@@ -77,7 +77,9 @@ WRONG = [
   (['--set='], 'form FIELD=VALUE'),
   (['--set=network.width=(3,)'], "did you mean 'widths'?"),
   (['--latents=2.5'], "latents must be a whole number or None, not '2.5'"),
-  (['--latents=2,4,8'], 'a list of values (a sweep) is not there yet'),
+  (['--latents=2,x,8'], "latents must be a whole number or None, not 'x'"),
+  (['--latents=2,4', '--dataset=tiny', '--batch_size=6'], 'multiple of 4'),
+  (['--arms=vae'], "unknown arm 'vae': there are none"),
   (['--learning_rate=nan'], 'must be a finite number'),
   (['--seed=4294967296'], 'seed must be from 0 to 4294967295'),
   (['--steps=5', '--epochs=2'], 'give --steps or --epochs, not both'),
@@ -169,7 +171,7 @@ def test_evaluation_needs_a_run(launched, tmp_path):
 def test_what_stops_a_run_is_one_line_and_a_code(
   error, code, line, launched, monkeypatch, tmp_path
 ):
-  def fit(*args):
+  def fit(*args, **marks):
     raise error
 
   monkeypatch.setattr(run, 'fit', fit)
@@ -180,7 +182,7 @@ def test_what_stops_a_run_is_one_line_and_a_code(
 def test_a_missing_module_of_ours_is_a_bug_and_not_the_users(
   launched, monkeypatch, tmp_path
 ):
-  def fit(*args):
+  def fit(*args, **marks):
     raise ModuleNotFoundError('lost', name='vae_jax.lost')
 
   monkeypatch.setattr(run, 'fit', fit)
@@ -213,11 +215,12 @@ def test_help_names_every_flag_and_field_in_80_columns(launched):
   code, out, err = launched('--help')
   assert (code, err) == (0, '')
   assert max(map(len, out.splitlines())) <= 80
-  for name in launch.OURS:
+  for name in manual.FLAGS:
     assert f'\n  --{name} ' in out
-  for name, value in launch.load('vae').__dict__.items():
-    dashes = '' if callable(value) or isinstance(value, tuple) else '--'
-    assert f'\n  {dashes}{name} ' in out or f'\n  {name} ' in out
+  for field in config.plain_fields():
+    assert f'\n  --{field.name} ' in out
+  for field in config.function_fields():
+    assert f'\n  {field.name} ' in out
   assert '(128)' in out
 
 
@@ -254,9 +257,43 @@ def test_a_run_from_flags_to_results(launched, tiny_data, tmp_path):
   assert code == 0
   assert 'resuming at step 4' in err and 'after 8 steps' in out
   assert read(tmp_path / 'results.json')['step'] == 8
-  config = json.loads((tmp_path / 'config.json').read_text())
-  assert config['overrides'][-1] == 'steps=8'
-  assert config['fields']['latents'] == '3'
+  found = json.loads((tmp_path / 'config.json').read_text())
+  assert found['overrides'][-1] == 'steps=8'
+  assert found['fields']['latents'] == '3'
+
+
+def test_a_grid_from_flags_to_results(launched, tiny_data, tmp_path):
+  workdir = f'--workdir={tmp_path}'
+  flags = [*TINY, '--steps=4', '--seed=0,1']
+  code, out, err = launched(*flags, workdir)
+  assert code == 0
+  assert 'vae: 2 runs, test split' in out
+  assert '[1/2] seed=0' in err and '[2/2] seed=1' in err
+  assert {'seed=0', 'seed=1', 'sweep.csv', 'sweep.json'} <= {
+    path.name for path in tmp_path.iterdir()
+  }
+  code, again, err = launched(workdir)  # the directory says it all
+  assert code == 0 and 'resuming at step 4 of 4' in err
+  assert table_of(again) == table_of(out)
+  code, again, _ = launched(workdir, '--mode=evaluate')
+  assert code == 0 and table_of(again) == table_of(out)
+  # A member is a run like any other.
+  code, out, _ = launched(f'{workdir}/seed=1', '--steps=8')
+  assert code == 0 and 'after 8 steps' in out
+  for mode in ('embed', 'generate'):
+    code, _, err = launched(workdir, f'--mode={mode}', '--input=x')
+    assert code == 2
+  code, _, err = launched(workdir, '--mode=generate')
+  assert (code, err) == (
+    2,
+    f'error: {tmp_path} holds a grid, choose a run: seed=0, seed=1\n',
+  )
+  code, _, err = launched(f'{workdir}/seed=1', '--seed=0,1')
+  assert code == 2 and 'holds a single run' in err
+
+
+def table_of(out):
+  return [line for line in out.splitlines() if line.startswith('seed=')]
 
 
 def read(path):
@@ -283,10 +320,11 @@ def test_a_repeated_command_adds_no_overrides(monkeypatch):
   found = {'experiment': 'vae', 'overrides': ['latents=3', 'steps=4']}
   monkeypatch.setattr(run, 'read_config', lambda path: found)
   same = ['launch.py', '--workdir=x', '--latents=3', '--steps=4']
-  assert launch.chosen(launch.parse(same))[2] == found['overrides']
-  _, ex, changes, _ = launch.chosen(launch.parse([*same[:2], '--steps=9']))
-  assert changes == ['latents=3', 'steps=4', 'steps=9']
-  assert (ex.latents, ex.steps) == (3, 9)
+  assert launch.chosen(launch.parse(same)).changes == found['overrides']
+  chose = launch.chosen(launch.parse([*same[:2], '--steps=9']))
+  assert chose.changes == ['latents=3', 'steps=4', 'steps=9']
+  [member] = chose.members
+  assert (member.ex.latents, member.ex.steps) == (3, 9)
 
 
 def test_a_process_works_from_anywhere_and_says_its_code(tmp_path):
@@ -318,6 +356,6 @@ def test_a_resumed_run_remembers_its_data_dir(monkeypatch):
   found = {'experiment': 'vae', 'overrides': [], 'data_dir': '/sets'}
   monkeypatch.setattr(run, 'read_config', lambda path: found)
   flags = ['launch.py', '--workdir=x']
-  assert launch.chosen(launch.parse(flags))[3] == '/sets'
+  assert launch.chosen(launch.parse(flags)).data_dir == '/sets'
   flags.append('--data_dir=/others')
-  assert launch.chosen(launch.parse(flags))[3] == '/others'
+  assert launch.chosen(launch.parse(flags)).data_dir == '/others'

@@ -51,21 +51,6 @@ def test_a_view_without_noise_is_drawn_once(trained):
   assert len(example.seen) == 16
 
 
-def test_a_verdict_says_who_won_and_by_how_much(trained):
-  trained.results['psnr_db'] = 12.0
-  trained.results['baselines'] = {
-    'ridge': {'psnr_db': 10.5},
-    'noisy_input': {'psnr_db': 12.25},
-  }
-  assert reports.beats_baselines([trained]).verdicts == [
-    'LOSES to noisy input by 0.25 dB'
-  ]
-  trained.results['psnr_db'] = 12.75
-  assert reports.beats_baselines([trained]).verdicts == [
-    'beats every baseline; the nearest, noisy input, by 0.50 dB'
-  ]
-
-
 def test_the_summary_shows_measures_beside_the_rivals(trained, tmp_path):
   trained.results['step'] = 0
   outcome = results.Outcome(
@@ -98,10 +83,3 @@ def test_what_was_measured_is_written_even_if_a_picture_fails(
     failing = dataclasses.replace(trained, ex=ex)
     results.finish('tiny', failing, tmp_path, run.Clock())
   assert 'psnr_db' in json.loads((tmp_path / 'results.json').read_text())
-
-
-def test_no_verdict_where_the_measure_is_missing(trained):
-  del trained.results['psnr_db']
-  assert reports.beats_baselines([trained]).verdicts == [
-    'none: psnr_db is not measured'
-  ]

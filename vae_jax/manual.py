@@ -4,6 +4,33 @@ import textwrap
 
 from vae_jax import config, functions
 
+USES = ('embed', 'reconstruct', 'generate')  # of a trained model
+MODES = ('train', 'evaluate', *USES)
+FLAGS = {
+  'experiment': 'a file of experiments/, see --list',
+  'mode': f'{", ".join(MODES)} (train)',
+  'workdir': 'run directory; one that holds a run goes on with it '
+  '(runs/EXPERIMENT/DATE-TIME)',
+  'data_dir': 'where prepared datasets lie',
+  'set': 'FIELD=VALUE for any field, FIELD.ARGUMENT=VALUE for an argument of '
+  'its function; may be repeated',
+  'input': 'images to embed or reconstruct: a folder or an .npz',
+  'output': 'where embed, reconstruct and generate write (WORKDIR/MODE)',
+  'count': 'images to generate (64)',
+  'arms': 'those of its arms to run, of an experiment that compares (all)',
+  'list': 'lists the experiments, one line each',
+  'help': 'shows this text; with --experiment, its defaults',
+}
+
+
+def flags(ex: config.Experiment) -> list[str]:
+  """Lines on the flags that are no fields; with the arms that ex has."""
+  arms = {'arms': ', '.join(arm[0] for arm in ex.arms)} if ex.arms else {}
+  return [
+    entry(f'--{name}', text + (f': {arms[name]}' if name in arms else ''))
+    for name, text in FLAGS.items()
+  ]
+
 
 def fields(ex: config.Experiment, of: str = '') -> list[str]:
   """Lines on every field: what it is, its value, what else it could be."""

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import json
+import os
 import pathlib
 import sys
 import time
@@ -157,6 +158,15 @@ def fresh(ready: Ready, clock) -> Ready:
     one = jax.tree.map(lambda x: x[:1], ready.splits['train'])
     state = init(jax.random.key(ex.seed), hyper=ex.hyper(), data=one)
   return ready._replace(state=data.replicate(state, ready.devices))
+
+
+def check_writable(path: pathlib.Path, flag: str):
+  """Refused, naming the flag, if nothing can be written there."""
+  there = next(p for p in (path, *path.absolute().parents) if p.exists())
+  if not there.is_dir():
+    raise Refused(f'--{flag}={path}: {there} is not a directory')
+  if not os.access(there, os.W_OK | os.X_OK):
+    raise Refused(f'--{flag}={path}: {there} cannot be written to')
 
 
 def check_batch(ex, devices: int):
