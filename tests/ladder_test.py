@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 # A module may import from strictly lower lines only; a new file goes in here.
 LADDER = """
-spelling
+spelling padding
 data.batch data.ordering data.placing
 data.cache data.directories data.embedded data.splitting
 data.arrays data.folder data.preparing
@@ -31,7 +31,8 @@ baselines figures checkpoint importance log trained
 pictures reports
 results
 loop
-run
+run sweep
+together plan
 runs use
 """
 RUNG = {

@@ -268,15 +268,16 @@ def test_a_grid_from_flags_to_results(launched, tiny_data, tmp_path):
   code, out, err = launched(*flags, workdir)
   assert code == 0
   assert 'vae: 2 runs, test split' in out
-  assert '[1/2] seed=0' in err and '[2/2] seed=1' in err
+  assert 'plan: 2 runs in 1 program' in err
   assert {'seed=0', 'seed=1', 'sweep.csv', 'sweep.json'} <= {
     path.name for path in tmp_path.iterdir()
   }
   code, again, err = launched(workdir)  # the directory says it all
   assert code == 0 and 'resuming at step 4 of 4' in err
   assert table_of(again) == table_of(out)
-  code, again, _ = launched(workdir, '--mode=evaluate')
-  assert code == 0 and table_of(again) == table_of(out)
+  code, again, err = launched(workdir, '--mode=evaluate')
+  assert code == 0 and '[1/2] seed=0' in err
+  assert table_of(again) == table_of(out)
   # A member is a run like any other.
   code, out, _ = launched(f'{workdir}/seed=1', '--steps=8')
   assert code == 0 and 'after 8 steps' in out

@@ -117,6 +117,12 @@ class Experiment:
     'training set on the devices: auto (if it fits), always, or never',
     identity=False,
   )
+  stack: str = _plain(
+    'auto',
+    'runs of a sweep on one device: map (one after another), vmap (side by '
+    'side), or auto (map on CPU)',
+    identity=False,
+  )
   measures: tuple[Callable, ...] = _function(
     (), 'what is measured on the test split', _measures, identity=False
   )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from vae_jax import train
+from vae_jax import objectives, train
 
 # Folded into a run's key, these meet no step's: steps stay below 2 ** 31.
 EVALUATION = 0xFFFFFFFF
@@ -54,6 +54,37 @@ def reconstruction(model, params, example, key_B, hyper):
   nll_B = -model.log_likelihood(outputs, example.wanted)
   pixels = example.wanted[0].size
   return {'nll_nats': nll_B, 'nll_nats_per_pixel': nll_B / pixels}
+
+
+def mistaken_elbo(model, params, example, key_B, hyper):
+  """The value of objectives.mistaken_elbo, which says what is wrong: [B]."""
+  del hyper
+  parts = objectives.mistaken_parts(model, params, example, key_B)
+  return {'mistaken_loss': sum(parts)}
+
+
+def sparseness(model, params, example, key_B, hyper, threshold: float = 0.0):
+  """Of the code: mean |z|, the share of |z| above the threshold, and Hoyer's
+  sparseness (2004), 0 if all are equal, 1 if one alone is not 0: [B].
+
+  Only the last two do not change with the scale of the code.
+  """
+  del key_B, hyper
+  z_BZ = jnp.abs(model.encode(params, example.seen, example.given).mean)
+  return {
+    'mean_activation': z_BZ.mean(-1),
+    'active_share': (z_BZ > threshold).mean(-1),
+    'hoyer_sparseness': hoyer(z_BZ),
+  }
+
+
+def hoyer(z_BZ):
+  """(sqrt(Z) - L1 / L2) / (sqrt(Z) - 1) of each code: [B]; 0 for a code of
+  zeros or of one value."""
+  root = np.sqrt(z_BZ.shape[-1])
+  l1_B, l2_B = jnp.abs(z_BZ).sum(-1), jnp.sqrt((z_BZ**2).sum(-1))
+  ratio_B = l1_B / jnp.where(l2_B > 0, l2_B, 1.0)
+  return jnp.where(l2_B > 0, (root - ratio_B) / max(root - 1, 1e-6), 0.0)
 
 
 def quality(model, params, example, key_B, hyper):
@@ -109,7 +140,7 @@ def over(ex, measures, devices=None, batch_size: int = 128):
   Any size of split on any number of devices: what is padded weighs 0. Data on
   the host is sent piece by piece, so it may be larger than a device.
   """
-  f = functools.partial(_sums, ex, measures)
+  f = functools.partial(sums, ex, measures)
   call = train.over_devices(f, donate=(), devices=devices)
   count = len(devices or jax.local_devices())
 
@@ -173,16 +204,19 @@ def _measured(ex, measures, data, hyper, state, index_b, position_b=None):
   return values
 
 
-def _sums(ex, measures, data, hyper, state, index, axis):
+def sums(ex, measures, data, hyper, state, index, axis=None):
+  """The sums of the measures over the examples at `index`, a pair (into data,
+  in the split) of [n, b] padded with -1; over the devices too with an axis."""
+
   def body(_, index):
     at_b, position_b = index
     values = _measured(ex, measures, data, hyper, state, at_b, position_b)
     weight_b = position_b >= 0
-    sums = {name: _weighted_sum(v, weight_b) for name, v in values.items()}
-    return None, sums
+    return None, {k: _weighted_sum(v, weight_b) for k, v in values.items()}
 
   _, sums_n = lax.scan(body, None, index)
-  return {k: lax.psum(v.sum(0), axis) for k, v in sums_n.items()}
+  total = {k: v.sum(0) for k, v in sums_n.items()}
+  return total if axis is None else lax.psum(total, axis)
 
 
 def viewed(ex, data, hyper, key_view, index_b, position_b=None):

@@ -31,7 +31,7 @@ def nll(ex, devices=None, batch_size: int = 128, rows: int | None = None):
   decoded at once nor the devices change the estimate.
   """
   devices = devices or jax.local_devices()
-  rows = rows or ROWS.get(devices[0].platform, ROWS_ELSEWHERE)
+  rows = rows or rows_on(devices)
 
   def measure(data, hyper, state):
     if not measured(ex):
@@ -51,6 +51,11 @@ def nll(ex, devices=None, batch_size: int = 128, rows: int | None = None):
     return figures(ex, data, log_p_DnB[index_DnB >= 0])
 
   return measure
+
+
+def rows_on(devices) -> int:
+  """Decodings at once on such devices."""
+  return ROWS.get(devices[0].platform, ROWS_ELSEWHERE)
 
 
 def measured(ex) -> bool:

@@ -124,6 +124,7 @@ class Progress:
     self.began = clock()
     self.drawn_at, self.drawn_step = -math.inf, start
     self.line = ''
+    self.notes = {}  # shown beside the values of every update
 
   def update(self, step: int, **values):
     """Draws the step and the values (loss=, steps_per_s=) if it is time to."""
@@ -133,7 +134,7 @@ class Progress:
     if not (late or step >= self.total or (tenth and not self.live)):
       return
     self.drawn_at, self.drawn_step = now, step
-    self.line = self._line(step, values, now)
+    self.line = self._line(step, values | self.notes, now)
     self._draw()
 
   def say(self, text: str):

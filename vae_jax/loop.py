@@ -84,7 +84,7 @@ def loop(ready: Ready, manager, writer, clock):
       goal = min(total, next_report(ex, total, step))
       with clock('train'):
         state, metrics = train_to(
-          goal, call, examples, hyper, state, progress, signals
+          goal, step, call, examples, hyper, state, progress, signals
         )
       step = int(state.step)
       with clock('evaluate'):
@@ -121,25 +121,29 @@ def next_report(ex, total: int, step: int) -> int:
   return (step // every + 1) * every
 
 
-def train_to(goal, call, examples, hyper, state, progress, signals):
-  """Calls of K steps up to the goal: (State, metrics of every step).
+def train_to(
+  goal, step, call, examples, hyper, state, progress, signals, end=np.any
+):
+  """Calls of K steps from `step` to the goal: (State, metrics of every step).
 
   Reads the metrics of a call while the next one runs. Ends early on a signal or
-  once an update was refused.
+  once updates were refused, in any run or as `end` says.
   """
-  step, running, parts = int(state.step), None, []
+  running, parts = None, []
   while step < goal and not signals.caught:
     count = min(goal - step, examples.ex.steps_per_call)
     batch, index = examples(step, count)
     state, metrics = call(batch, hyper, state, index)
     step += count
-    if running and fetch(running, parts, progress)['refused'].any():
-      break
+    if running:
+      refused = fetch(running, parts, progress)['refused']
+      if end((refused > 0).any(0)):
+        break
     running = (step, count, metrics)
   if running:
     fetch(running, parts, progress)
   names = parts[0] if parts else ['refused']
-  metrics = {k: np.concatenate([[], *(p[k] for p in parts)]) for k in names}
+  metrics = {k: np.concatenate([p[k] for p in parts] or [[]]) for k in names}
   return jax.block_until_ready(state), metrics
 
 
@@ -148,7 +152,7 @@ def fetch(running, parts, progress):
   step, count, metrics_K = running
   part = {k: v[:count] for k, v in jax.device_get(metrics_K).items()}
   parts.append(part)
-  progress.update(step, loss=float(part['loss'][-1]))
+  progress.update(step, loss=float(part['loss'][-1].mean()))
   return part
 
 
@@ -169,11 +173,7 @@ def prefixed(split: str, metrics: dict) -> dict:
 def stop_early(ex, refused_K, signals, step: int, total: int, manager):
   """RunError after an update that was not finite or a signal."""
   if refused_K.any():
-    raise RunError(
-      f'step {step + 1}: the loss or a gradient was not finite; the parameters '
-      f'of step {step} are saved. Try a smaller --learning_rate (it was '
-      f'{ex.learning_rate:g})'
-    )
+    raise RunError(not_finite(ex, step))
   if signals.caught and step < total:
     run_dir = manager.directory.parent
     raise Interrupted(
@@ -181,3 +181,12 @@ def stop_early(ex, refused_K, signals, step: int, total: int, manager):
       f'--workdir={run_dir}',
       int(signals.caught),
     )
+
+
+def not_finite(ex, step: int) -> str:
+  """The line on a run whose last good step was this one."""
+  return (
+    f'step {step + 1}: the loss or a gradient was not finite; the parameters '
+    f'of step {step} are saved. Try a smaller --learning_rate (it was '
+    f'{ex.learning_rate:g})'
+  )

@@ -30,6 +30,11 @@ class Model:
     """The same model, with the latents where z_mask [Z] is 0 switched off."""
     return dataclasses.replace(self, z_mask=z_mask)
 
+  @property
+  def active(self):
+    """How many latents are switched on."""
+    return self.latents if self.z_mask is None else self.z_mask.sum()
+
   def init(self, key, example) -> dict:
     """Fresh parameters for examples like this one."""
     key_encoder, key_decoder, key_prior, key_critic = jax.random.split(key, 4)
@@ -88,7 +93,8 @@ class Model:
 
   def critic(self, params, z):
     """The critic's logit per code: [B]."""
-    return self.critic_net.apply({'params': params['critic']}, z)[:, 0]
+    z_BZ = posteriors.masked(z, self.z_mask)
+    return self.critic_net.apply({'params': params['critic']}, z_BZ)[:, 0]
 
   def gather(self, x_B):
     """x_B of the whole global batch; itself where there is one device."""

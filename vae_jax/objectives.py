@@ -9,6 +9,9 @@ import math
 import flax.struct
 import jax
 import jax.numpy as jnp
+from jax import lax
+
+from vae_jax import posteriors
 
 
 @flax.struct.dataclass
@@ -59,3 +62,80 @@ def reconstruction(model, params, example, key_B, hyper):
   outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
   nll_B = -model.log_likelihood(outputs, example.wanted)
   return nll_B.mean(), {'loss': nll_B.mean(), 'nll_nats': nll_B.mean()}
+
+
+def sparse(model, params, example, key_B, hyper):
+  """Reconstruction plus hyper.sparsity nats for each unit of the code's L1
+  norm (the lesson's activity regularizer)."""
+  z_BZ, _ = model.infer(params, example, key_B)
+  outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
+  nll_B = -model.log_likelihood(outputs, example.wanted)
+  l1_B = jnp.abs(z_BZ).sum(-1)
+  loss_B = nll_B + hyper.sparsity * l1_B
+  return loss_B.mean(), {
+    'loss': loss_B.mean(),
+    'nll_nats': nll_B.mean(),
+    'mean_activation': l1_B.mean() / z_BZ.shape[-1],
+  }
+
+
+def adversarial(model, params, example, key_B, hyper):
+  """Reconstruction by codes that a critic cannot tell from draws of the prior
+  (Makhzani et al. 2015): three losses that share no gradient, in one sum.
+
+  The critic learns to tell them apart; the encoder, weighted by hyper.beta,
+  to have its codes taken for draws. Where neither gains any more, critic_nats
+  is 2 ln 2, generator_nats ln 2 and critic_accuracy 0.5.
+  """
+  key_q, key_p = jax.vmap(lambda key: tuple(jax.random.split(key, 2)))(key_B)
+  z_BZ, _ = model.infer(params, example, key_q)
+  outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
+  nll_B = -model.log_likelihood(outputs, example.wanted)
+
+  draw_BZ = model.prior(params, example.given).sample(key_p)
+  real_B = model.critic(params, lax.stop_gradient(draw_BZ))
+  fake_B = model.critic(params, lax.stop_gradient(z_BZ))
+  critic_B = jax.nn.softplus(-real_B) + jax.nn.softplus(fake_B)
+
+  fooled_B = model.critic(lax.stop_gradient(params), z_BZ)
+  generator_B = jax.nn.softplus(-fooled_B)  # the one that does not saturate
+
+  loss_B = nll_B + hyper.beta * generator_B + critic_B
+  right_B = 0.5 * (real_B > 0) + 0.5 * (fake_B < 0)
+  return loss_B.mean(), {
+    'loss': loss_B.mean(),
+    'nll_nats': nll_B.mean(),
+    'critic_nats': critic_B.mean(),
+    'generator_nats': generator_B.mean(),
+    'critic_accuracy': right_B.mean(),
+  }
+
+
+def mistaken_elbo(model, params, example, key_B, hyper):
+  """WRONG, kept to compare with the figures of the Keras examples, and not to
+  be used for anything else.
+
+  Squared error in place of a likelihood, and a KL that takes z_log_sigma for a
+  log VARIANCE while the draws take it for a log standard deviation: it is the
+  KL of no distribution that anything here draws from. No bound on log p(x).
+  """
+  del hyper
+  error_B, kl_B = mistaken_parts(model, params, example, key_B)
+  loss = (error_B + kl_B).mean()
+  return loss, {
+    'loss': loss,
+    'squared_error': error_B.mean(),
+    'mistaken_kl': kl_B.mean(),
+  }
+
+
+def mistaken_parts(model, params, example, key_B):
+  """Summed squared error of the mean image, and mistaken_elbo's KL: [B]."""
+  q = model.encode(params, example.seen, example.given)
+  z_BZ = q.sample(key_B)
+  outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
+  difference = example.wanted - model.likelihood.mean(outputs)
+  error_B = (difference.reshape(len(z_BZ), -1) ** 2).sum(-1)
+  s_BZ = q.z_log_sigma
+  kl_BZ = -0.5 * (1 + s_BZ - q.z_mean**2 - jnp.exp(s_BZ))
+  return error_B, posteriors.masked(kl_BZ, model.z_mask).sum(-1)

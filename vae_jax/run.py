@@ -26,6 +26,7 @@ from vae_jax import (
 from vae_jax.loop import Ready, Refused, loop
 from vae_jax.trained import Trained
 
+STACKS = ('auto', 'map', 'vmap')
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -151,13 +152,17 @@ def abstract(ex, batch, devices):
 
 def fresh(ready: Ready, clock) -> Ready:
   """The run before its first step."""
-  ex = ready.ex
   with clock('compile'):
-    init = jax.jit(functools.partial(train.init, ex=ex))
-    # Only shapes matter here; a large set stays where it is.
-    one = jax.tree.map(lambda x: x[:1], ready.splits['train'])
-    state = init(jax.random.key(ex.seed), hyper=ex.hyper(), data=one)
+    state = initial(ready)(ready.ex)
   return ready._replace(state=data.replicate(state, ready.devices))
+
+
+def initial(ready: Ready):
+  """A function ex -> first State, for all experiments of ready's shapes."""
+  init = jax.jit(functools.partial(train.init, ex=ready.ex))
+  # Only shapes matter here; a large set stays where it is.
+  one = jax.tree.map(lambda x: x[:1], ready.splits['train'])
+  return lambda ex: init(jax.random.key(ex.seed), hyper=ex.hyper(), data=one)
 
 
 def check_writable(path: pathlib.Path, flag: str):
@@ -181,10 +186,10 @@ def check_batch(ex, devices: int):
 
 def check(ex, splits):
   """Refused if this experiment cannot run on this data."""
-  if ex.resident not in ('auto', 'always', 'never'):
-    raise Refused(
-      f'resident must be auto, always or never, not {ex.resident!r}'
-    )
+  words = {'resident': ('auto', 'always', 'never'), 'stack': STACKS}
+  for name, allowed in words.items():
+    if (word := getattr(ex, name)) not in allowed:
+      raise Refused(f'{name} must be {either(allowed)}, not {word!r}')
   tried = dataclasses.replace(ex, measures=(*ex.measures, probe(ex.objective)))
   try:
     names = evaluate.names(tried, splits['test'])
@@ -194,6 +199,11 @@ def check(ex, splits):
     raise Refused(
       f'monitor {ex.monitor!r} is not measured: there are {", ".join(names)}'
     )
+
+
+def either(words) -> str:
+  """'auto, always or never'."""
+  return f'{", ".join(words[:-1])} or {words[-1]}'
 
 
 def probe(objective):

@@ -1,6 +1,7 @@
 """A grid of runs: each member in a directory of its own, then their report."""
 
 import csv
+import functools
 import json
 import pathlib
 import time
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vae_jax import log, reports, results, run
+from vae_jax import log, plan, reports, results, run, sweep, together
 from vae_jax.loop import Interrupted, Refused, RunError
 
 # Figures of a run that a table of many runs has no column for.
@@ -52,13 +53,23 @@ def fit(name, members, run_dir, overrides=(), data_dir=None, started=None):
   run_dir = pathlib.Path(run_dir)
   refuse_other(run_dir, name)
   check(members, run_dir, data_dir)
+  programs = plan.programs(members, data_dir)
+  for line in plan.described(programs, data_dir):
+    run.say(line)
   write_config(run_dir, name, members, overrides, data_dir)
 
-  def train(member, where, began):
-    changes, marks = member.changes, marks_of(member)
+  def train(program, began):
+    if len(program.members) > 1:
+      return together.fit(name, program, run_dir, data_dir, began)
+    return one(program.members[0], began)
+
+  def alone(member, began):
+    where, changes = run_dir / member.name, member.changes
+    marks = marks_of(member)
     return run.fit(name, member.ex, where, changes, data_dir, began, **marks)
 
-  return finish(name, members, run_dir, train, started)
+  one = functools.partial(attempted, alone)
+  return finish(name, members, run_dir, train, programs, started)
 
 
 def evaluate(name, members, run_dir, data_dir=None, started=None):
@@ -66,45 +77,47 @@ def evaluate(name, members, run_dir, data_dir=None, started=None):
   run_dir = pathlib.Path(run_dir)
   refuse_other(run_dir, name)
 
-  def again(member, where, began):
-    marks = marks_of(member)
+  def again(member, began):
+    where, marks = run_dir / member.name, marks_of(member)
     return run.evaluate_run(name, member.ex, where, data_dir, began, **marks)
 
-  return finish(name, members, run_dir, again, started)
+  def each(program, began):
+    return attempted(again, program.members[0], began)
+
+  programs = [sweep.Program([member], member.ex) for member in members]
+  return finish(name, members, run_dir, each, programs, started)
 
 
-def finish(name, members, run_dir, action, started=None) -> Outcome:
-  """The members' outcomes, one after another, and what they say together."""
-  began = time.perf_counter() if started is None else started
-  done, failed = each(members, run_dir, action)
+def finish(name, members, run_dir, action, programs, started=None) -> Outcome:
+  """The members' outcomes, program by program, and what they say together."""
+  start = time.perf_counter() if started is None else started
+  done, failed = {}, {}
+  for i, program in enumerate(programs):
+    run.say(f'[{i + 1}/{len(programs)}] {plan.title(program)}')
+    good, bad = action(program, time.perf_counter())
+    done, failed = done | good, failed | bad
+    for member, why in bad.items():
+      run.say(f'failed: {member}: {why}')
   if not done:
-    raise RunError(
-      f'all {len(members)} runs failed: {list(failed.values())[0]}'
-    )
+    raise RunError(f'all {len(members)} runs failed: {[*failed.values()][0]}')
+  done = {m.name: done[m.name] for m in members if m.name in done}
   runs = list(done.values())
   report = reports.of(runs)
   write_tables(run_dir, name, members, done, failed, report)
   paths = results.save(report.pictures, run_dir)
-  seconds = time.perf_counter() - began
+  seconds = time.perf_counter() - start
   names = list(done)
   return Outcome(name, runs, names, failed, report, run_dir, paths, seconds)
 
 
-def each(members, run_dir, action):
-  """({name: Trained}, {name: why it failed}) of the members."""
-  done, failed = {}, {}
-  for i, member in enumerate(members):
-    run.say(f'[{i + 1}/{len(members)}] {member.name}')
-    began = time.perf_counter()
-    try:
-      outcome = action(member, run_dir / member.name, began)
-      done[member.name] = outcome.trained
-    except (Interrupted, Refused):
-      raise
-    except RunError as error:
-      run.say(f'failed: {error}')
-      failed[member.name] = str(error)
-  return done, failed
+def attempted(action, member, began):
+  """({name: Trained}, {name: why not}) of one run by itself."""
+  try:
+    return {member.name: action(member, began).trained}, {}
+  except (Interrupted, Refused):
+    raise
+  except RunError as error:
+    return {}, {member.name: str(error)}
 
 
 def marks_of(member) -> dict:

@@ -16,6 +16,9 @@ def mlp(latents, shapes, size, heads, widths: tuple[int, ...] = (500,)):
   )
 
 
+mlp.maskable = True  # z comes last wherever it is concatenated
+
+
 class DenseEncoder(nn.Module):
   """Dense layers and a dense head per posterior statistic."""
 

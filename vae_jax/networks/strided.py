@@ -31,6 +31,9 @@ def conv(
   )
 
 
+conv.maskable = True  # z comes last wherever it is concatenated
+
+
 class ConvEncoder(nn.Module):
   """Stride-2 convolutions, a dense layer, dense heads."""
 

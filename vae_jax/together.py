@@ -1,0 +1,302 @@
+"""The host's side of a sweep: many runs in one compiled program.
+
+Every run keeps a directory of its own, with what it would have had alone: a
+sweep goes on with runs that were trained one by one, and the other way round.
+"""
+
+import contextlib
+import dataclasses
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vae_jax import (
+  checkpoint,
+  data,
+  importance,
+  log,
+  padding,
+  results,
+  run,
+  sweep,
+)
+from vae_jax.loop import (
+  Interrupted,
+  Signals,
+  next_report,
+  not_finite,
+  prefixed,
+  throughput,
+  train_to,
+)
+from vae_jax.trained import Trained
+
+SAVE_EVERY_S = 60.0  # between checkpoints: saving many runs takes its time
+
+
+class Place(NamedTuple):
+  """One run's directory while the sweep is in its loop."""
+
+  member: Any  # grid.Member
+  ready: Any  # loop.Ready of this run by itself, its state on the host
+  run_dir: Any
+  manager: Any
+  writer: Any
+
+
+class Sweep(NamedTuple):
+  """A sweep that could take its next step."""
+
+  program: sweep.Program
+  places: list
+  devices: list
+  test: Any  # on the devices, as hyper is
+  hyper: Any
+  state: Any
+
+
+def fit(name, program, run_dir, data_dir, started):
+  """Trains the program's runs together: ({name: Trained}, {name: why not}).
+
+  Raises Interrupted after a signal, all runs saved; CheckpointError.
+  """
+  clock, devices = run.Clock(started), jax.local_devices()
+  with contextlib.ExitStack() as exits:
+    args = name, program, run_dir, data_dir, devices[:1], clock, exits
+    places = opened(*args)
+    ready = placed(program, places, devices)
+    state, tests, rates = loop(ready, clock)
+    with clock('nll'):
+      estimates = likelihoods(ready, state)
+    return finished(name, ready, state, tests, estimates, rates, clock)
+
+
+def opened(name, program, run_dir, data_dir, devices, clock, exits) -> list:
+  """A Place for every run, with its newest state, or its first."""
+  shapes, places = {}, []  # latents -> what runs of this size share
+  for member in program.members:
+    size = member.ex.latents
+    if size not in shapes:
+      ready = run.prepare(member.ex, data_dir, clock, devices)
+      shapes[size] = ready, run.initial(ready)
+    ready, initial = shapes[size]
+    ex = dataclasses.replace(member.ex, latents=ready.ex.latents)
+    ready = ready._replace(ex=ex, hyper=ex.hyper())
+    where = run_dir / member.name
+    place = open_one(member, ready, where, initial, clock, exits)
+    run.write_config(where, name, member.ex, member.changes, ready, data_dir)
+    places.append(place)
+  return places
+
+
+def open_one(member, ready, where, initial, clock, exits) -> Place:
+  """The Place of one run; what it holds is closed when `exits` are."""
+  exits.enter_context(checkpoint.lock(where))
+  manager = checkpoint.open(where / 'checkpoints', member.ex.monitor)
+  exits.callback(checkpoint.close, manager)
+  with clock('restore'):
+    restored = checkpoint.restore(manager, ready.state, repair=True)
+  if restored is None:
+    with clock('compile'):
+      state = initial(member.ex)
+  else:
+    state = run.resumed(ready, restored, run.read_config(where)).state
+  writer = log.open(where, resume_step=int(state.step))
+  exits.callback(writer.close)
+  ready = ready._replace(state=padding.host(state))
+  return Place(member, ready, where, manager, writer)
+
+
+def placed(program, places, devices) -> Sweep:
+  """The sweep with all runs padded to one size, on the devices."""
+  base = padded_like(program, places)
+  states = padding.stack(
+    [padding.within(place.ready.state, base) for place in places]
+  )
+  spread = [
+    jax.tree.map(lambda x: sweep.laid(x, len(devices)), tree)
+    for tree in (sweep.hypers(program), states)
+  ]
+  sharding = data.sharded(devices, jax.sharding.PartitionSpec('devices'))
+  hyper, state = jax.device_put(spread, sharding)
+  test = data.replicate(places[0].ready.splits['test'], devices)
+  return Sweep(program, places, devices, test, hyper, padding.keyed(state))
+
+
+def padded_like(program, places):
+  """A state of the widest shapes, all of it padding, on the host."""
+  state = max(places, key=lambda place: place.ready.ex.latents).ready.state
+  params = jax.tree.map(np.zeros_like, state.params)
+  # Not zeros: what an optimizer starts with may be something else.
+  opt_state = jax.device_get(program.ex.optimizer().init(params))
+  return state.replace(params=params, opt_state=opt_state)
+
+
+def loop(ready: Sweep, clock):
+  """Trains all runs to the last step: (state, tests of each, rates)."""
+  ex, hyper, state = ready.program.ex, ready.hyper, ready.state
+  split = ready.places[0].ready.splits['train']
+  total = ex.total_steps(split.size)
+  first_R = np.array([int(p.ready.state.step) for p in ready.places])
+  first = step = int(first_R.min())
+  held = data.replicate(split, ready.devices)
+  examples = sweep.Orders(ready.program, held, first_R, ready.devices)
+  with clock('compile'):
+    call = sweep.compiled(examples, hyper, state)
+    measure = sweep.measured(ex, ready.devices)
+    tests = tested(ready, measure, state)
+  for place, found in zip(ready.places, tests, strict=True):
+    if not int(place.ready.state.step):
+      place.writer.scalars(0, prefixed('test', found))
+  progress, saved = log.Progress(total, start=first), time.monotonic()
+  with Signals() as signals, contextlib.closing(progress):
+    while step < total:
+      goal = min(total, next_report(ex, total, step))
+      with clock('train'):
+        state, metrics = train_to(
+          goal, step, call, examples, hyper, state, progress, signals, np.all
+        )
+      step += len(metrics['refused'])
+      with clock('evaluate'):
+        tests = tested(ready, measure, state)
+      rates = throughput(ex, step - first, clock)
+      report(ready, state, metrics, tests, rates)
+      progress.notes = best(ready, tests)
+      over = step >= total or signals.caught or all_refused(ready, state)
+      if over or time.monotonic() - saved > SAVE_EVERY_S:
+        with clock('save'):
+          save(ready, state, tests)
+        saved = time.monotonic()
+      if over:
+        break
+  interrupted(ready, signals, step, total)
+  return state, tests, throughput(ex, step - first, clock)
+
+
+def tested(ready: Sweep, measure, state) -> list[dict]:
+  """The test measures of every run, of its own latents alone."""
+  found = measure(ready.test, ready.hyper, state)
+  for figures, place in zip(found, ready.places, strict=False):
+    per_latent = figures.get('kl_per_latent_nats')
+    if per_latent:
+      figures['kl_per_latent_nats'] = per_latent[: place.ready.ex.latents]
+  return found[: len(ready.places)]
+
+
+def refused(ready: Sweep, state):
+  """Updates that were refused in every run: [R]."""
+  return sweep.flat(jax.device_get(state.refused))[: len(ready.places)]
+
+
+def all_refused(ready: Sweep, state) -> bool:
+  """Whether no run can go on."""
+  return bool(refused(ready, state).all())
+
+
+def report(ready: Sweep, state, metrics, tests, rates):
+  """A line in every run's metrics.jsonl on the steps that it has made."""
+  refused_KR = columns(metrics['refused'])
+  step_R = sweep.flat(jax.device_get(state.step))
+  for r, place in enumerate(ready.places):
+    # A run that was ahead has made only the last of these steps, one that
+    # diverged only the first.
+    good_K = refused_KR[:, r] == 0
+    made = min(good_K.sum(), step_R[r] - int(place.ready.state.step))
+    if not made:
+      continue
+    rows = np.flatnonzero(good_K)[-made:]
+    means = {
+      name: float(columns(value)[rows, r].mean())
+      for name, value in metrics.items()
+      if name != 'refused'
+    }
+    row = prefixed('train', means) | prefixed('test', tests[r]) | rates
+    place.writer.scalars(int(step_R[r]), row)
+
+
+def columns(value_KDR):
+  """[K, D, R/D] -> [K, R]."""
+  return value_KDR.reshape(len(value_KDR), -1)
+
+
+def best(ready: Sweep, tests) -> dict:
+  """What the progress bar says of the best run so far."""
+  monitor = ready.program.ex.monitor
+  values = [found[monitor] for found in tests]
+  least = int(np.nanargmin(values))
+  name = ready.places[least].member.name
+  return {'best': f'{log.number(values[least])} {name}'}
+
+
+def save(ready: Sweep, state, tests):
+  """A checkpoint of every run, at its own size, in its own directory."""
+  monitor = ready.program.ex.monitor
+  states = alone(ready, state)
+  for place, one, found in zip(ready.places, states, tests, strict=True):
+    value = {monitor: found[monitor]}
+    checkpoint.save(place.manager, int(one.step), one, value)
+
+
+def alone(ready: Sweep, state) -> list:
+  """Every run's state as if it had run alone, on the host, with typed keys."""
+  on_host = jax.tree.map(sweep.flat, padding.host(state))
+  states = padding.unstack(on_host, len(ready.places))
+  return [
+    padding.keyed(padding.cut(one, place.ready.state))
+    for one, place in zip(states, ready.places, strict=True)
+  ]
+
+
+def interrupted(ready: Sweep, signals, step: int, total: int):
+  """Raises Interrupted if a signal stopped the sweep before its end."""
+  if signals.caught and step < total:
+    grid_dir = ready.places[0].run_dir.parent
+    raise Interrupted(
+      f'{signals.caught.name} at step {step} of {total}: all runs are saved, '
+      f'go on with --workdir={grid_dir}',
+      int(signals.caught),
+    )
+
+
+def likelihoods(ready: Sweep, state) -> list[dict]:
+  """The importance-sampled NLL of every run, {} where there is none."""
+  ex = ready.program.ex
+  if not importance.measured(ex):
+    return [{} for _ in ready.places]
+  split = ready.places[0].ready.splits['test']
+  first = jax.tree.map(lambda x: x[: ex.nll_images], split)
+  placed = data.replicate(first, ready.devices)
+  estimate = sweep.log_likelihoods(ex, ready.devices)
+  log_p_RN = estimate(placed, ready.hyper, state)
+  return [
+    importance.figures(place.ready.ex, split, log_p_N)
+    for place, log_p_N in zip(ready.places, log_p_RN, strict=False)
+  ]
+
+
+def finished(name, ready: Sweep, state, tests, estimates, rates, clock):
+  """({name: Trained}, {name: why not}), every run's results written."""
+  done, failed = {}, {}
+  refused_R, states = refused(ready, state), alone(ready, state)
+  for r, place in enumerate(ready.places):
+    ex, member, step = place.ready.ex, place.member, int(states[r].step)
+    if refused_R[r]:
+      failed[member.name] = not_finite(ex, step)
+      continue
+    found = {'step': step} | tests[r] | estimates[r]
+    found |= rates or run.timed(place.run_dir)
+    trained = Trained(
+      ex,
+      place.ready.splits,
+      place.ready.hyper,
+      states[r],
+      log.read(place.run_dir),
+      found,
+      arm=member.arm,
+      label=member.label,
+    )
+    outcome = results.finish(name, trained, place.run_dir, clock, place.writer)
+    done[member.name] = outcome.trained
+  return done, failed
