@@ -120,7 +120,7 @@ def test_a_wrong_flag_is_one_line_and_leaves_nothing(
   assert err.startswith('error: ') and err.count('\n') == 1
   assert words in err
   assert list(tmp_path.iterdir()) == []
-  assert not {'jit(init)', 'steps'} & set(compiled)
+  assert not [f for f in compiled if 'init' in f or '_fun' in f]
 
 
 def test_an_experiment_is_needed(launched):
@@ -273,7 +273,7 @@ def test_a_grid_from_flags_to_results(launched, tiny_data, tmp_path):
     path.name for path in tmp_path.iterdir()
   }
   code, again, err = launched(workdir)  # the directory says it all
-  assert code == 0 and 'resuming at step 4 of 4' in err
+  assert code == 0 and 'resuming at steps 4 to 4 of 4' in err
   assert table_of(again) == table_of(out)
   code, again, err = launched(workdir, '--mode=evaluate')
   assert code == 0 and '[1/2] seed=0' in err

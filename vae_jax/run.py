@@ -221,17 +221,22 @@ def probe(objective):
 
 def resumed(ready: Ready, restored, found) -> Ready:
   """The run at the checkpoint that was restored, which is told."""
-  state, step, notes = restored
-  for note in notes:
-    say(f'warning: {note}')
+  state, step = again(restored)
   total = ready.ex.total_steps(ready.splits['train'].size)
   say(f'resuming at step {step} of {total}')
   devices = described(ready.devices)
   if found and found['devices'] != devices:
     say(f'note: it ran on {found["devices"]} before, now on {devices}')
+  return ready._replace(state=data.replicate(state, ready.devices))
+
+
+def again(restored):
+  """(state, step) of what was restored, any damage told."""
+  state, step, notes = restored
+  for note in notes:
+    say(f'warning: {note}')
   # A run that stopped on a bad step may try that step again.
-  zero = data.replicate(jnp.int32(0), ready.devices)
-  return ready._replace(state=state.replace(refused=zero))
+  return state.replace(refused=jnp.int32(0)), step
 
 
 def read_config(run_dir) -> dict | None:

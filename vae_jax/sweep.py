@@ -74,7 +74,7 @@ def chunks(program: Program, bytes_each: int, room: int, devices: int):
     return []
   members = program.members
   parts = [members[i : i + most] for i in range(0, len(members), most)]
-  return [Program(part, program.ex) for part in parts]
+  return [Program(part, widest([m.ex for m in part])) for part in parts]
 
 
 def hypers(program: Program):
@@ -122,12 +122,12 @@ def steps(ex, devices):
     functools.partial(train.steps, ex), stacked(ex, devices)
   )
 
-  def f(data, hyper, state, index, axis):
+  def sweep_steps(data, hyper, state, index, axis):
     state, metrics_RK = spread_steps(data, hyper, state, index, axis)
     return state, jax.tree.map(lambda x: x.swapaxes(0, 1), metrics_RK)
 
   return train.over_devices(
-    f, in_axes=(None, 0, 0, 0), out_axes=(0, 1), devices=devices
+    sweep_steps, in_axes=(None, 0, 0, 0), out_axes=(0, 1), devices=devices
   )
 
 
@@ -141,23 +141,12 @@ def compiled(examples, hyper, state):
 def measured(ex, devices, batch_size: int = 128):
   """A function (data, hyper, state) -> a dict of figures for each run, with
   the measures of ex and data whole on every device."""
-
-  def f(data, hyper, state, index, axis):
-    del axis
-
-    def one(run):
-      return evaluate.sums(ex, ex.measures, data, *run, index)
-
-    return lax.map(one, (hyper, state))
-
-  call = train.over_devices(
-    f, in_axes=(None, 0, 0, None), out_axes=0, donate=(), devices=devices
-  )
+  call = by_itself(functools.partial(evaluate.sums, ex, ex.measures), devices)
 
   def measure(data, hyper, state):
     index_nb = evaluate.padded_index(data.size, 1, batch_size)[0]
     sums = call(data, hyper, state, (index_nb, index_nb))
-    means = {k: flat(v) / data.size for k, v in jax.device_get(sums).items()}
+    means = {name: value / data.size for name, value in sums.items()}
     count = len(next(iter(means.values())))
     return [
       evaluate.derived({k: np.asarray(v[r]) for k, v in means.items()})
@@ -170,35 +159,35 @@ def measured(ex, devices, batch_size: int = 128):
 def log_likelihoods(ex, devices, batch_size: int = 128):
   """A function (data, hyper, state) -> log p(x) of the first test images in
   nats by importance sampling: [R, N]."""
-  rows = importance.rows_on(devices)
 
   def estimate(data, hyper, state):
     images = min(ex.nll_images, data.size)
     size = min(batch_size, images)
-    chunk = max(1, min(ex.nll_samples, rows // size))
-
-    def f(data, hyper, state, index_b, axis):
-      del axis
-
-      def one(run):
-        return importance.log_likelihood(
-          ex, ex.nll_samples, chunk, data, *run, index_b
-        )
-
-      return lax.map(one, (hyper, state))
-
-    call = train.over_devices(
-      f, in_axes=(None, 0, 0, None), out_axes=0, donate=(), devices=devices
+    chunk = max(1, min(ex.nll_samples, importance.rows_on(devices) // size))
+    call = by_itself(
+      functools.partial(importance.log_likelihood, ex, ex.nll_samples, chunk),
+      devices,
     )
     index_nb = evaluate.padded_index(images, 1, size)[0]
-    log_p_nRb = [
-      flat(jax.device_get(call(data, hyper, state, index_b)))
-      for index_b in index_nb
-    ]
+    log_p_nRb = [call(data, hyper, state, index_b) for index_b in index_nb]
     log_p_RN = np.stack(log_p_nRb, 1).reshape(len(log_p_nRb[0]), -1)
     return log_p_RN.astype(np.float64)[:, index_nb.ravel() >= 0]
 
   return estimate
+
+
+def by_itself(f, devices):
+  """f(data, hyper, state, index) for every run, one after another on each
+  device, on the same examples: host arrays [R, ...]."""
+
+  def runs(data, hyper, state, index, axis):
+    del axis
+    return lax.map(lambda run: f(data, *run, index), (hyper, state))
+
+  call = train.over_devices(
+    runs, in_axes=(None, 0, 0, None), out_axes=0, donate=(), devices=devices
+  )
+  return lambda *args: jax.tree.map(flat, jax.device_get(call(*args)))
 
 
 def flat(x):

@@ -88,6 +88,10 @@ def opened(name, program, run_dir, data_dir, devices, clock, exits) -> list:
     place = open_one(member, ready, where, initial, clock, exits)
     run.write_config(where, name, member.ex, member.changes, ready, data_dir)
     places.append(place)
+  steps = [int(place.ready.state.step) for place in places]
+  if max(steps):
+    total = program.ex.total_steps(ready.splits['train'].size)
+    run.say(f'resuming at steps {min(steps)} to {max(steps)} of {total}')
   return places
 
 
@@ -102,7 +106,7 @@ def open_one(member, ready, where, initial, clock, exits) -> Place:
     with clock('compile'):
       state = initial(member.ex)
   else:
-    state = run.resumed(ready, restored, run.read_config(where)).state
+    state, _ = run.again(restored)
   writer = log.open(where, resume_step=int(state.step))
   exits.callback(writer.close)
   ready = ready._replace(state=padding.host(state))
