@@ -234,9 +234,9 @@ class Chosen(NamedTuple):
 
 def chosen(values) -> Chosen:
   """The runs of the flags and of the run directory, if it holds any."""
-  from vae_jax import grid, run
+  from vae_jax import grid, records
 
-  found = run.read_config(values.workdir) if values.workdir else None
+  found = records.read(values.workdir) if values.workdir else None
   name = values.experiment or (found and found['experiment'])
   if not name:
     raise UsageError(f'--experiment is needed: {", ".join(experiments())}')

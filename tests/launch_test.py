@@ -10,7 +10,7 @@ import jax
 import pytest
 
 import launch
-from vae_jax import config, loop, manual, results, run
+from vae_jax import config, loop, manual, records, results, run
 
 ROOT = pathlib.Path(launch.__file__).parent
 
@@ -319,7 +319,7 @@ def test_flags_become_overrides(flags, wanted):
 
 def test_a_repeated_command_adds_no_overrides(monkeypatch):
   found = {'experiment': 'vae', 'overrides': ['latents=3', 'steps=4']}
-  monkeypatch.setattr(run, 'read_config', lambda path: found)
+  monkeypatch.setattr(records, 'read', lambda path: found)
   same = ['launch.py', '--workdir=x', '--latents=3', '--steps=4']
   assert launch.chosen(launch.parse(same)).changes == found['overrides']
   chose = launch.chosen(launch.parse([*same[:2], '--steps=9']))
@@ -355,7 +355,7 @@ def test_a_terminated_run_exits_with_143_and_can_go_on(tmp_path):
 
 def test_a_resumed_run_remembers_its_data_dir(monkeypatch):
   found = {'experiment': 'vae', 'overrides': [], 'data_dir': '/sets'}
-  monkeypatch.setattr(run, 'read_config', lambda path: found)
+  monkeypatch.setattr(records, 'read', lambda path: found)
   flags = ['launch.py', '--workdir=x']
   assert launch.chosen(launch.parse(flags)).data_dir == '/sets'
   flags.append('--data_dir=/others')

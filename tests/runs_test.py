@@ -64,7 +64,7 @@ def test_a_grid_that_has_run_trains_nothing_again(swept, tmp_path, capsys):
   first = runs.fit('tiny', members, tmp_path)
   capsys.readouterr()
   again = runs.fit('tiny', members, tmp_path)
-  assert 'resuming at step 4 of 4' in capsys.readouterr().err
+  assert 'resuming at steps 4 to 4 of 4' in capsys.readouterr().err
   assert again.report.results == first.report.results
   evaluated = runs.evaluate('tiny', members, tmp_path)
   assert evaluated.report.results == pytest.approx(first.report.results)

@@ -10,11 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import data, evaluate, figures, importance, log, reports, views
+from vae_jax import (
+  config,
+  data,
+  evaluate,
+  figures,
+  importance,
+  log,
+  reports,
+  views,
+)
 
 # A denoiser sees fresh noise at every step; a rival fitted on a small set gets
 # several draws of it, up to this many examples.
 BASELINE_EXAMPLES = 12_000
+quality = jax.jit(evaluate.image_quality)
 TIMES = ('steps_per_s', 'images_per_s', 'compile_s', 'wall_s')
 
 
@@ -42,14 +52,17 @@ class Outcome(NamedTuple):
     return '\n'.join(part for part in parts if part)
 
 
-def finish(name, trained, run_dir, clock, writer=None) -> Outcome:
-  """NLL, baselines, verdicts and pictures; writes results.json, pictures/."""
+def finish(name, trained, run_dir, clock, writer=None, shared=None) -> Outcome:
+  """NLL, baselines, verdicts and pictures; writes results.json, pictures/.
+
+  `shared` is a dict that runs which see the same images have in common.
+  """
   run_dir, figures = pathlib.Path(run_dir), trained.results
   if 'nll_iw_nats' not in figures:  # a sweep has measured all of its runs
     with clock('nll'):
       figures |= likelihood(trained)
   with clock('baselines'):
-    trained = with_baselines(trained)
+    trained = with_baselines(trained, shared)
   found = reports.of([trained])
   figures |= found.results | {'verdicts': found.verdicts}
   if writer is not None:
@@ -99,23 +112,38 @@ def likelihood(trained) -> dict:
   return importance.nll(ex)(placed, trained.hyper, trained.state)
 
 
-def with_baselines(trained):
-  """trained, with its rivals' predictions and their measures in results."""
+def with_baselines(trained, shared=None):
+  """trained, with its rivals' predictions and their measures in results.
+
+  Runs that see the same images pass one dict as `shared`: what is fitted to
+  them is then fitted once.
+  """
   ex = trained.ex
   if not ex.baselines:
     return trained
-  train = training_examples(trained)
-  rivals = {name(b): b(ex, train, trained.test) for b in ex.baselines}
-  quality = jax.jit(evaluate.image_quality)
-  trained.results['baselines'] = {
-    name: pooled_quality(quality, image, trained.test.wanted)
-    for name, image in rivals.items()
-  }
-  trained.rivals.update(rivals)
+  if shared is None or evaluate.view_draws(
+    ex, trained.data['train'], trained.hyper
+  ):
+    shared = {}
+  if 'train' not in shared:
+    shared['train'] = training_examples(trained)
+  measures = trained.results['baselines'] = {}
+  for baseline in ex.baselines:
+    # All that a baseline knows of a run but the images it sees.
+    key = config.render(baseline), ex.latents
+    if key not in shared:
+      shared[key] = measured(baseline, shared['train'], trained)
+    trained.rivals[name(baseline)], measures[name(baseline)] = shared[key]
   return trained
 
 
-def pooled_quality(quality, image_NHWC, wanted_NHWC) -> dict[str, float]:
+def measured(baseline, train, trained):
+  """(predictions for the test split, their measures) of a baseline."""
+  image_NHWC = baseline(trained.ex, train, trained.test)
+  return image_NHWC, pooled_quality(image_NHWC, trained.test.wanted)
+
+
+def pooled_quality(image_NHWC, wanted_NHWC) -> dict[str, float]:
   """mse, psnr_db and ssim of predictions for a whole split."""
   values = quality(jnp.asarray(image_NHWC), jnp.asarray(wanted_NHWC))
   return evaluate.derived({k: np.mean(v) for k, v in values.items()})

@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import importlib.metadata
-import json
 import os
 import pathlib
 import sys
@@ -20,6 +18,7 @@ from vae_jax import (
   evaluate,
   feed,
   log,
+  records,
   results,
   train,
 )
@@ -27,7 +26,6 @@ from vae_jax.loop import Ready, Refused, loop
 from vae_jax.trained import Trained
 
 STACKS = ('auto', 'map', 'vmap')
-PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
 class Clock:
@@ -61,8 +59,8 @@ def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None, **marks):
   experiment cannot run.
   """
   clock, run_dir = Clock(started), pathlib.Path(run_dir)
-  found = read_config(run_dir)
-  refuse_other(found, ex, run_dir)
+  found = records.read(run_dir)
+  records.refuse_other(found, ex, run_dir)
   check_batch(ex, len(jax.local_devices()))
   ready = prepare(ex, data_dir, clock)
   with contextlib.ExitStack() as stack:
@@ -75,7 +73,7 @@ def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None, **marks):
       ready = fresh(ready, clock)
     else:
       ready = resumed(ready, restored, found)
-    write_config(run_dir, name, ex, overrides, ready, data_dir)
+    records.write(run_dir, name, ex, overrides, ready, data_dir)
     writer = log.open(run_dir, resume_step=int(ready.state.step))
     stack.callback(writer.close)
     state, tests, rates = loop(ready, manager, writer, clock)
@@ -94,7 +92,7 @@ def evaluate_run(name, ex, run_dir, data_dir=None, started=None, **marks):
   Raises RunError, DataError or CheckpointError with one clear line.
   """
   clock, run_dir = Clock(started), pathlib.Path(run_dir)
-  refuse_other(read_config(run_dir), ex, run_dir)
+  records.refuse_other(records.read(run_dir), ex, run_dir)
   ready = prepare(ex, data_dir, clock)
   with contextlib.ExitStack() as stack:
     manager = checkpoint.open(run_dir / 'checkpoints', ex.monitor)
@@ -224,7 +222,7 @@ def resumed(ready: Ready, restored, found) -> Ready:
   state, step = again(restored)
   total = ready.ex.total_steps(ready.splits['train'].size)
   say(f'resuming at step {step} of {total}')
-  devices = described(ready.devices)
+  devices = records.described(ready.devices)
   if found and found['devices'] != devices:
     say(f'note: it ran on {found["devices"]} before, now on {devices}')
   return ready._replace(state=data.replicate(state, ready.devices))
@@ -237,73 +235,6 @@ def again(restored):
     say(f'warning: {note}')
   # A run that stopped on a bad step may try that step again.
   return state.replace(refused=jnp.int32(0)), step
-
-
-def read_config(run_dir) -> dict | None:
-  """config.json of a run or a grid, None if there is none; or Refused.
-
-  A grid's has the names of its `runs` instead of fields.
-  """
-  path = pathlib.Path(run_dir) / 'config.json'
-  if not path.exists():
-    return None
-  try:
-    found = json.loads(path.read_text())
-    own = () if 'runs' in found else ('fields', 'devices', 'example')
-    for name in ('experiment', 'overrides', *own):
-      found[name]
-    return found
-  except (ValueError, KeyError, TypeError) as error:
-    raise Refused(f'{path} is not a config of ours: {error}') from error
-
-
-def refuse_other(found, ex, run_dir):
-  """Refused naming the fields if run_dir holds another experiment's run."""
-  if found is None:
-    return
-  if 'runs' in found:
-    raise Refused(grid_of(run_dir, found))
-  fields = config.differences(found['fields'], config.rendered(ex))
-  if fields:
-    raise Refused(
-      f'{run_dir} holds a run of another configuration: {"; ".join(fields)}'
-    )
-
-
-def grid_of(run_dir, found) -> str:
-  """What to say where a single run was expected."""
-  names = found['runs']
-  more = f' and {len(names) - 5} more' if len(names) > 5 else ''
-  return f'{run_dir} holds a grid, choose a run: {", ".join(names[:5])}{more}'
-
-
-def write_config(run_dir, name, ex, overrides, ready: Ready, data_dir=None):
-  """config.json: the run's name, fields, package versions and devices, and
-  what a user of the model must know of its examples."""
-  versions = {p: importlib.metadata.version(p) for p in PACKAGES}
-  batch = ready.splits['test']
-  results.write_json(
-    pathlib.Path(run_dir) / 'config.json',
-    {
-      'experiment': name,
-      'overrides': list(overrides),
-      'data_dir': data_dir and str(pathlib.Path(data_dir).absolute()),
-      'fields': config.rendered(ex),
-      'versions': {'python': sys.version.split()[0], **versions},
-      'devices': described(ready.devices),
-      'example': {
-        'shape': batch.shape,
-        'scale': batch.scale,
-        'classes': batch.classes,
-        'labelled': batch.label is not None,
-      },
-    },
-  )
-
-
-def described(devices) -> str:
-  """'4 x cpu'."""
-  return f'{len(devices)} x {devices[0].device_kind}'
 
 
 def say(line: str):

@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vae_jax import log, plan, reports, results, run, sweep, together
+from vae_jax import (
+  log,
+  plan,
+  records,
+  reports,
+  results,
+  run,
+  sweep,
+  together,
+)
 from vae_jax.loop import Interrupted, Refused, RunError
 
 # Figures of a run that a table of many runs has no column for.
@@ -51,12 +60,12 @@ def fit(name, members, run_dir, overrides=(), data_dir=None, started=None):
   cannot run.
   """
   run_dir = pathlib.Path(run_dir)
-  refuse_other(run_dir, name)
+  records.refuse_other_grid(run_dir, name)
   check(members, run_dir, data_dir)
   programs = plan.programs(members, data_dir)
   for line in plan.described(programs, data_dir):
     run.say(line)
-  write_config(run_dir, name, members, overrides, data_dir)
+  records.write_grid(run_dir, name, members, overrides, data_dir)
 
   def train(program, began):
     if len(program.members) > 1:
@@ -75,7 +84,7 @@ def fit(name, members, run_dir, overrides=(), data_dir=None, started=None):
 def evaluate(name, members, run_dir, data_dir=None, started=None):
   """Measures and draws the newest checkpoint of every member: an Outcome."""
   run_dir = pathlib.Path(run_dir)
-  refuse_other(run_dir, name)
+  records.refuse_other_grid(run_dir, name)
 
   def again(member, began):
     where, marks = run_dir / member.name, marks_of(member)
@@ -129,38 +138,12 @@ def check(members, run_dir, data_dir):
   """Raises what any member would be refused for; writes nothing."""
   seen = set()
   for member in members:
-    run.refuse_other(
-      run.read_config(run_dir / member.name), member.ex, run_dir / member.name
-    )
+    where = run_dir / member.name
+    records.refuse_other(records.read(where), member.ex, where)
     if member.label not in seen:  # another seed fits if one does
       run.check_batch(member.ex, len(jax.local_devices()))
       run.prepare(member.ex, data_dir, run.Clock())
     seen.add(member.label)
-
-
-def refuse_other(run_dir, name):
-  """Refused if run_dir holds something else than a grid of this experiment."""
-  found = run.read_config(run_dir)
-  if found is None:
-    return
-  if 'runs' not in found:
-    raise Refused(f'{run_dir} holds a single run: give the grid another')
-  if found['experiment'] != name:
-    raise Refused(f'{run_dir} holds a grid of {found["experiment"]!r}')
-
-
-def write_config(run_dir, name, members, overrides, data_dir):
-  """config.json of the grid: what gives it again."""
-  run_dir.mkdir(parents=True, exist_ok=True)
-  results.write_json(
-    run_dir / 'config.json',
-    {
-      'experiment': name,
-      'overrides': list(overrides),
-      'data_dir': data_dir and str(pathlib.Path(data_dir).absolute()),
-      'runs': [member.name for member in members],
-    },
-  )
 
 
 def write_tables(run_dir, name, members, done, failed, report):

@@ -13,6 +13,7 @@ from vae_jax import (
   data,
   figures,
   posteriors,
+  records,
   restored,
   run,
 )
@@ -29,11 +30,11 @@ def load(run_dir) -> Trained:
   Needs neither the run's dataset nor its experiment file. Raises Refused,
   ConfigError or CheckpointError with one clear line.
   """
-  found = run.read_config(run_dir)
+  found = records.read(run_dir)
   if found is None:
     raise Refused(f'{run_dir} holds no run')
   if 'runs' in found:
-    raise Refused(run.grid_of(run_dir, found))
+    raise Refused(records.grid_of(run_dir, found))
   ex = restored.experiment(found['fields'])
   batch = blank(found['example'])
   ex = config.sized(ex, batch)

@@ -1,0 +1,95 @@
+"""The runs of a sweep where they lie: in directories, and on the devices."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vae_jax import checkpoint, data, log, padding, records, run, sweep
+
+
+class Place(NamedTuple):
+  """One run's directory while the sweep is in its loop."""
+
+  member: Any  # grid.Member
+  ready: Any  # loop.Ready of this run by itself, its state on the host
+  run_dir: Any
+  manager: Any
+  writer: Any
+
+
+class Sweep(NamedTuple):
+  """A sweep that could take its next step."""
+
+  program: sweep.Program
+  places: list
+  devices: list
+  test: Any  # on the devices, as hyper is
+  hyper: Any
+  state: Any
+
+
+def opened(name, program, run_dir, data_dir, devices, clock, exits) -> list:
+  """A Place for every run, with its newest state, or its first."""
+  shapes, places = {}, []  # latents -> what runs of this size share
+  for member in program.members:
+    size = member.ex.latents
+    if size not in shapes:
+      ready = run.prepare(member.ex, data_dir, clock, devices)
+      shapes[size] = ready, run.initial(ready)
+    ready, initial = shapes[size]
+    ex = dataclasses.replace(member.ex, latents=ready.ex.latents)
+    ready = ready._replace(ex=ex, hyper=ex.hyper())
+    where = run_dir / member.name
+    place = open_one(member, ready, where, initial, clock, exits)
+    records.write(where, name, member.ex, member.changes, ready, data_dir)
+    places.append(place)
+  steps = [int(place.ready.state.step) for place in places]
+  if max(steps):
+    total = program.ex.total_steps(ready.splits['train'].size)
+    run.say(f'resuming at steps {min(steps)} to {max(steps)} of {total}')
+  return places
+
+
+def open_one(member, ready, where, initial, clock, exits) -> Place:
+  """The Place of one run; what it holds is closed when `exits` are."""
+  exits.enter_context(checkpoint.lock(where))
+  manager = checkpoint.open(where / 'checkpoints', member.ex.monitor)
+  exits.callback(checkpoint.close, manager)
+  with clock('restore'):
+    restored = checkpoint.restore(manager, ready.state, repair=True)
+  if restored is None:
+    with clock('compile'):
+      state = initial(member.ex)
+  else:
+    state, _ = run.again(restored)
+  writer = log.open(where, resume_step=int(state.step))
+  exits.callback(writer.close)
+  ready = ready._replace(state=padding.host(state))
+  return Place(member, ready, where, manager, writer)
+
+
+def placed(program, places, devices) -> Sweep:
+  """The sweep with all runs padded to one size, on the devices."""
+  base = padded_like(program, places)
+  states = padding.stack(
+    [padding.within(place.ready.state, base) for place in places]
+  )
+  spread = [
+    jax.tree.map(lambda x: sweep.laid(x, len(devices)), tree)
+    for tree in (sweep.hypers(program), states)
+  ]
+  sharding = data.sharded(devices, jax.sharding.PartitionSpec('devices'))
+  hyper, state = jax.device_put(spread, sharding)
+  test = data.replicate(places[0].ready.splits['test'], devices)
+  return Sweep(program, places, devices, test, hyper, padding.keyed(state))
+
+
+def padded_like(program, places):
+  """A state of the widest shapes, all of it padding, on the host."""
+  state = max(places, key=lambda place: place.ready.ex.latents).ready.state
+  params = jax.tree.map(np.zeros_like, state.params)
+  # Not zeros: what an optimizer starts with may be something else.
+  opt_state = jax.device_get(program.ex.optimizer().init(params))
+  return state.replace(params=params, opt_state=opt_state)
