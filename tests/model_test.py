@@ -16,6 +16,7 @@ from vae_jax import (
   priors,
   views,
 )
+from vae_jax.model import PRECISIONS
 
 
 def keys(n):
@@ -308,3 +309,42 @@ def test_gather_is_the_global_batch_in_order(bound):
   model = dataclasses.replace(model, axis='devices')
   gather = jax.vmap(model.gather, axis_name='devices')
   np.testing.assert_array_equal(gather(x_B.reshape(4, 2)), 4 * [x_B])
+
+
+@pytest.mark.parametrize('precision', PRECISIONS)
+@pytest.mark.parametrize('network', ['mlp', 'conv'])
+def test_a_lower_precision_changes_the_elbo_by_its_rounding_alone(
+  precision, network, tiny, batch
+):
+  networks_of = {
+    'mlp': functools.partial(networks.mlp, widths=(16,)),
+    'conv': functools.partial(networks.conv, widths=(4,), dense=8),
+  }
+  ex = dataclasses.replace(tiny, network=networks_of[network])
+  example = views.clean(batch, None, None)
+  params = ex.model(batch).init(jax.random.key(0), example)
+
+  def loss(params, precision):
+    model = dataclasses.replace(ex, precision=precision).model(batch)
+    key_B = keys(batch.size)
+    return objectives.elbo(model, params, example, key_B, ex.hyper())[0]
+
+  wanted = jax.jit(loss, static_argnums=1)(params, 'float32')
+  found, grads = jax.jit(jax.value_and_grad(loss), static_argnums=1)(
+    params, precision
+  )
+  # Bfloat16 has eight bits; the other two are float32 on CPU.
+  rounding = 2**-8 if precision == 'bfloat16' else 1e-6
+  assert found == pytest.approx(float(wanted), rel=rounding)
+  assert (abs(found - wanted) > 2e-6 * wanted) == (precision == 'bfloat16')
+  assert {leaf.dtype for leaf in jax.tree.leaves(grads)} == {
+    jnp.dtype('float32')
+  }
+
+
+def test_float32_means_float32_whatever_the_default_is(tiny, batch):
+  example = views.clean(batch, None, None)
+  params = tiny.model(batch).init(jax.random.key(0), example)
+  with jax.default_matmul_precision('bfloat16'):
+    text = str(jax.make_jaxpr(tiny.model(batch).encode)(params, example.seen))
+  assert 'HIGHEST' in text and 'DEFAULT' not in text

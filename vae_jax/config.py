@@ -112,6 +112,12 @@ class Experiment:
   nll_images: int = _count(
     1000, 'test images of that NLL, the first ones', identity=False
   )
+  devices: int | None = _count(
+    None, 'devices to use; None: all there are', identity=False
+  )
+  precision: str = _plain(
+    'float32', "of the networks' products: float32, tf32 or bfloat16"
+  )
   resident: str = _plain(
     'auto',
     'training set on the devices: auto (if it fits), always, or never',
@@ -162,6 +168,7 @@ class Experiment:
       factor=self.prior(latents),
       likelihood=likelihood,
       critic_net=self.critic and self.critic(latents),
+      precision=self.precision,
       axis=axis,
     )
 

@@ -17,6 +17,11 @@ SHARE = 0.4
 HOST_BYTES = 4e9  # what counts as the memory of a device that does not say
 
 
+def devices(ex) -> list:
+  """The devices of this process that a run uses."""
+  return jax.local_devices()[: ex.devices]
+
+
 def of(ex, batch, devices):
   """The feed of a training split that ex.resident asks for."""
   kind = Resident if held(ex, batch, devices) else Streamed

@@ -11,6 +11,14 @@ import jax.numpy as jnp
 
 from vae_jax import posteriors
 
+# Name -> (how products are computed, dtype of what goes into them if not
+# float32). Float32 means float32: JAX's default is less on GPUs and TPUs.
+PRECISIONS = {
+  'float32': ('highest', None),
+  'tf32': ('tensorfloat32', None),
+  'bfloat16': ('default', jnp.bfloat16),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Model:
@@ -25,6 +33,7 @@ class Model:
   critic_net: Any = None  # flax module z_BZ -> [B, 1]
   axis: str | None = None
   z_mask: Any = None  # [Z] of 0 and 1, or None
+  precision: str = 'float32'
 
   def bind(self, z_mask) -> 'Model':
     """The same model, with the latents where z_mask [Z] is 0 switched off."""
@@ -53,7 +62,7 @@ class Model:
 
   def encode(self, params, seen, given=None):
     """q(z given seen)."""
-    stats = self.encoder.apply({'params': params['encoder']}, seen, given)
+    stats = self._apply(self.encoder, params['encoder'], seen, given)
     # Before anything is exponentiated, or a masked latent overflows.
     stats = [posteriors.masked(head_BZ, self.z_mask) for head_BZ in stats]
     z_log_sigma = jnp.clip(stats[1], -15.0, 15.0) if len(stats) > 1 else None
@@ -64,7 +73,7 @@ class Model:
     for a teacher or a key."""
     del teacher, key
     z_BZ = posteriors.masked(z, self.z_mask)
-    return self.decoder.apply({'params': params['decoder']}, z_BZ, given)
+    return self._apply(self.decoder, params['decoder'], z_BZ, given)
 
   def prior(self, params, given=None):
     """p(z), or p(z given `given`)."""
@@ -94,7 +103,16 @@ class Model:
   def critic(self, params, z):
     """The critic's logit per code: [B]."""
     z_BZ = posteriors.masked(z, self.z_mask)
-    return self.critic_net.apply({'params': params['critic']}, z_BZ)[:, 0]
+    return self._apply(self.critic_net, params['critic'], z_BZ)[:, 0]
+
+  def _apply(self, network, params, *inputs):
+    """What a network gives, in float32, computed in the model's precision."""
+    products, dtype = PRECISIONS[self.precision]
+    if dtype is not None:
+      params, inputs = jax.tree.map(lambda x: x.astype(dtype), (params, inputs))
+    with jax.default_matmul_precision(products):
+      outputs = network.apply({'params': params}, *inputs)
+    return jax.tree.map(lambda x: x.astype(jnp.float32), outputs)
 
   def gather(self, x_B):
     """x_B of the whole global batch; itself where there is one device."""

@@ -16,8 +16,9 @@ def programs(members, data_dir=None) -> list[sweep.Program]:
   Runs whose data streams train one after another. Refused if not even one run
   of a program fits.
   """
-  devices, found = jax.local_devices(), []
+  found = []
   for program in sweep.programs(members):
+    devices = feed.devices(program.ex)
     split = data.load(program.ex.dataset, data_dir)['train']
     if len(program.members) == 1 or not feed.held(program.ex, split, devices):
       found += [sweep.Program([m], m.ex) for m in program.members]

@@ -14,6 +14,7 @@ from vae_jax import (
   config,
   data,
   evaluate,
+  feed,
   figures,
   importance,
   log,
@@ -108,8 +109,9 @@ def likelihood(trained) -> dict:
   """The importance-sampled NLL of the first test images on all devices."""
   ex, test = trained.ex, trained.data['test']
   first = jax.tree.map(lambda x: x[: ex.nll_images], test)
-  placed = data.replicate(first)
-  return importance.nll(ex)(placed, trained.hyper, trained.state)
+  devices = feed.devices(ex)
+  placed = data.replicate(first, devices)
+  return importance.nll(ex, devices)(placed, trained.hyper, trained.state)
 
 
 def with_baselines(trained, shared=None):

@@ -23,9 +23,8 @@ from vae_jax import (
   train,
 )
 from vae_jax.loop import Ready, Refused, loop
+from vae_jax.model import PRECISIONS
 from vae_jax.trained import Trained
-
-STACKS = ('auto', 'map', 'vmap')
 
 
 class Clock:
@@ -61,7 +60,7 @@ def fit(name, ex, run_dir, overrides=(), data_dir=None, started=None, **marks):
   clock, run_dir = Clock(started), pathlib.Path(run_dir)
   found = records.read(run_dir)
   records.refuse_other(found, ex, run_dir)
-  check_batch(ex, len(jax.local_devices()))
+  check_batch(ex, len(feed.devices(ex)))
   ready = prepare(ex, data_dir, clock)
   with contextlib.ExitStack() as stack:
     stack.enter_context(checkpoint.lock(run_dir))
@@ -106,8 +105,10 @@ def evaluate_run(name, ex, run_dir, data_dir=None, started=None, **marks):
     say(f'warning: {note}')
   with clock('evaluate'):
     test = ready.splits['test']
-    held = data.replicate(test) if feed.held(ex, test, ready.devices) else test
-    tests = evaluate.over(ex, ex.measures)(held, ready.hyper, state)
+    if feed.held(ex, test, ready.devices):
+      test = data.replicate(test, ready.devices)
+    measure = evaluate.over(ex, ex.measures, ready.devices)
+    tests = measure(test, ready.hyper, state)
   found = {'step': step} | tests | timed(run_dir)
   history = log.read(run_dir)
   trained = Trained(
@@ -125,7 +126,7 @@ def timed(run_dir) -> dict[str, float]:
 def prepare(ex, data_dir, clock, devices=None) -> Ready:
   """Data loaded, and what a state on the devices looks like: nothing is
   compiled before every error has been told."""
-  devices = jax.local_devices() if devices is None else devices
+  devices = feed.devices(ex) if devices is None else devices
   with clock('data'):
     splits = data.load(ex.dataset, data_dir)
   check(ex, splits)
@@ -173,7 +174,10 @@ def check_writable(path: pathlib.Path, flag: str):
 
 
 def check_batch(ex, devices: int):
-  """Refused if the devices cannot share a training batch."""
+  """Refused if the devices cannot share a training batch, or are not there."""
+  there = len(jax.local_devices())
+  if ex.devices and ex.devices > there:
+    raise Refused(f'devices must be from 1 to {there}, not {ex.devices}')
   if ex.batch_size % devices:
     down = ex.batch_size // devices * devices or devices
     raise Refused(
@@ -184,7 +188,11 @@ def check_batch(ex, devices: int):
 
 def check(ex, splits):
   """Refused if this experiment cannot run on this data."""
-  words = {'resident': ('auto', 'always', 'never'), 'stack': STACKS}
+  words = {
+    'resident': ('auto', 'always', 'never'),
+    'stack': ('auto', 'map', 'vmap'),
+    'precision': tuple(PRECISIONS),
+  }
   for name, allowed in words.items():
     if (word := getattr(ex, name)) not in allowed:
       raise Refused(f'{name} must be {either(allowed)}, not {word!r}')

@@ -7,9 +7,8 @@ import pathlib
 import time
 from typing import Any, NamedTuple
 
-import jax
-
 from vae_jax import (
+  feed,
   log,
   plan,
   records,
@@ -141,7 +140,7 @@ def check(members, run_dir, data_dir):
     where = run_dir / member.name
     records.refuse_other(records.read(where), member.ex, where)
     if member.label not in seen:  # another seed fits if one does
-      run.check_batch(member.ex, len(jax.local_devices()))
+      run.check_batch(member.ex, len(feed.devices(member.ex)))
       run.prepare(member.ex, data_dir, run.Clock())
     seen.add(member.label)
 

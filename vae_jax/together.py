@@ -13,6 +13,7 @@ import numpy as np
 from vae_jax import (
   checkpoint,
   data,
+  feed,
   importance,
   log,
   padding,
@@ -41,7 +42,7 @@ def fit(name, program, run_dir, data_dir, started):
 
   Raises Interrupted after a signal, all runs saved; CheckpointError.
   """
-  clock, devices = run.Clock(started), jax.local_devices()
+  clock, devices = run.Clock(started), feed.devices(program.ex)
   with contextlib.ExitStack() as exits:
     args = name, program, run_dir, data_dir, devices[:1], clock, exits
     ready = places.placed(program, places.opened(*args), devices)
