@@ -6,6 +6,7 @@ python launch.py --experiment=vae --set=network.widths=(256,)
 python launch.py --experiment=vae --latents=2,4,8 --seed=0,1,2      a grid
 python launch.py --workdir=RUN --epochs=40       goes on with a run
 python launch.py --workdir=RUN --mode=evaluate   measures and draws it again
+python launch.py --experiment=vae --mode=benchmark --batch_size=64,256
 python launch.py --workdir=RUN --mode=embed --input=PATH      codes of images
 python launch.py --workdir=RUN --mode=reconstruct --input=PATH
 python launch.py --workdir=RUN --mode=generate --count=100    new images
@@ -102,7 +103,7 @@ def dispatch(argv: list[str]) -> int:
   elif flags.mode == 'train':
     return train(flags)
   else:
-    evaluate(flags) if flags.mode == 'evaluate' else use(flags)
+    {'evaluate': evaluate, 'benchmark': benchmark}.get(flags.mode, use)(flags)
   return 0
 
 
@@ -110,20 +111,23 @@ def parse(argv: list[str]):
   """The flags; UsageError instead of absl's own message and exit code."""
   from absl import flags
 
+  from vae_jax import manual
   from vae_jax.manual import FLAGS, MODES
 
   values = define(flags.FlagValues())
   try:
     rest = values(argv)[1:]
   except flags.UnrecognizedFlagError as error:
-    raise UsageError(unknown_flag(error.flagname, values)) from error
+    raise UsageError(manual.unknown_flag(error.flagname)) from error
   except flags.Error as error:
     raise UsageError(str(error)) from error
   if rest:
     raise UsageError(f'unexpected {rest[0]!r}: flags look like --name=value')
-  for name in FLAGS.keys() - {'set', 'list', 'help'}:
+  for name in FLAGS.keys() - {'set', 'profile', 'list', 'help'}:
     if values[name].value == '':
       raise UsageError(f'--{name}= needs a value: {FLAGS[name]}')
+  if values.profile and values.mode != 'benchmark':
+    raise UsageError('--profile goes with --mode=benchmark')
   if values.mode not in MODES:
     raise UsageError(
       f'--mode must be one of {", ".join(MODES)}, not {values.mode!r}'
@@ -139,30 +143,19 @@ def define(values):
   from vae_jax import config
   from vae_jax.manual import FLAGS
 
-  special = {'mode', 'set', 'list', 'help'}
+  special = {'mode', 'set', 'profile', 'list', 'help'}
   texts = {k: text for k, text in FLAGS.items() if k not in special}
   texts |= {f.name: f.metadata['help'] for f in config.plain_fields()}
   for name, text in texts.items():
     flags.DEFINE_string(name, None, text, flag_values=values)
   flags.DEFINE_string('mode', 'train', FLAGS['mode'], flag_values=values)
   flags.DEFINE_multi_string('set', [], FLAGS['set'], flag_values=values)
-  flags.DEFINE_boolean('list', False, FLAGS['list'], flag_values=values)
+  for name in ('list', 'profile'):
+    flags.DEFINE_boolean(name, False, FLAGS[name], flag_values=values)
   flags.DEFINE_boolean(
     'help', False, FLAGS['help'], short_name='h', flag_values=values
   )
   return values
-
-
-def unknown_flag(name: str, values) -> str:
-  """What to say of a flag that does not exist."""
-  from vae_jax import config
-  from vae_jax.manual import FLAGS
-
-  if name.partition('.')[0] in config.fields():
-    return f'unknown flag --{name}: use --set={name}=VALUE'
-  names = [*FLAGS, *(f.name for f in config.plain_fields())]
-  there = ', '.join(f'--{known}' for known in names)
-  return f'unknown flag --{name}{nearest(name, names, "--")}: there are {there}'
 
 
 def experiments() -> dict[str, str]:
@@ -186,11 +179,7 @@ def usage(values) -> str:
   from vae_jax import config, manual
 
   ex = load(values.experiment) if values.experiment else config.Experiment()
-  of = f' of {values.experiment}' if values.experiment else ''
-  lines = [__doc__.rstrip(), '', 'Flags (and their defaults):']
-  lines += manual.flags(ex) + manual.fields(ex, of)
-  lines += ['', 'Exit codes: 0 done, 1 failed, 2 misused, 130 and 143 stopped.']
-  return '\n'.join(lines)
+  return manual.text(__doc__, ex, values.experiment)
 
 
 def load(name: str):
@@ -289,6 +278,18 @@ def evaluate(values):
   [member] = chose.members
   marks = runs.marks_of(member)
   print(run.evaluate_run(chose.name, member.ex, *rest, **marks).summary())
+
+
+def benchmark(values):
+  """Measures the train steps of what the flags ask for, and prints it."""
+  from vae_jax import benchmark, run
+
+  chose = chosen(values)
+  now = datetime.datetime.now().strftime('benchmark-%Y%m%d-%H%M%S')
+  where = pathlib.Path(values.workdir or ROOT / 'runs' / chose.name / now)
+  run.check_writable(where, 'workdir')
+  rest = where, chose.data_dir, STARTED, values.profile
+  print(benchmark.fit(chose.name, chose.members, *rest).summary())
 
 
 def use(values):

@@ -3,9 +3,10 @@
 import textwrap
 
 from vae_jax import config, functions
+from vae_jax.spelling import nearest
 
 USES = ('embed', 'reconstruct', 'generate')  # of a trained model
-MODES = ('train', 'evaluate', *USES)
+MODES = ('train', 'evaluate', 'benchmark', *USES)
 FLAGS = {
   'experiment': 'a file of experiments/, see --list',
   'mode': f'{", ".join(MODES)} (train)',
@@ -18,9 +19,27 @@ FLAGS = {
   'output': 'where embed, reconstruct and generate write (WORKDIR/MODE)',
   'count': 'images to generate (64)',
   'arms': 'those of its arms to run, of an experiment that compares (all)',
+  'profile': 'with --mode=benchmark: writes a trace of a few calls',
   'list': 'lists the experiments, one line each',
   'help': 'shows this text; with --experiment, its defaults',
 }
+
+
+def unknown_flag(name: str) -> str:
+  """What to say of a flag that does not exist."""
+  if name.partition('.')[0] in config.fields():
+    return f'unknown flag --{name}: use --set={name}=VALUE'
+  names = [*FLAGS, *(f.name for f in config.plain_fields())]
+  there = ', '.join(f'--{known}' for known in names)
+  return f'unknown flag --{name}{nearest(name, names, "--")}: there are {there}'
+
+
+def text(examples: str, ex: config.Experiment, name: str | None) -> str:
+  """The whole of --help, with the defaults of this experiment."""
+  lines = [examples.rstrip(), '', 'Flags (and their defaults):']
+  lines += flags(ex) + fields(ex, f' of {name}' if name else '')
+  lines += ['', 'Exit codes: 0 done, 1 failed, 2 misused, 130 and 143 stopped.']
+  return '\n'.join(lines)
 
 
 def flags(ex: config.Experiment) -> list[str]:

@@ -1,0 +1,211 @@
+"""Step throughput of an experiment: what a step costs and what limits it.
+
+Nothing is learned here: the program is the one that trains, on the experiment's
+own data, started afresh.
+"""
+
+import statistics
+import time
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax import feed, padding, run
+from vae_jax.loop import compiled_steps
+from vae_jax.model import PRECISIONS
+
+ROUNDS = 9  # of which the median counts
+ROUND_S = 0.4  # a round is as many calls as take this long
+
+
+class Peak(NamedTuple):
+  """What a device can do: products in FLOP/s, memory in bytes/s."""
+
+  flops: float
+  bandwidth: float
+
+
+def measure(ex, data_dir=None, started=None) -> dict:
+  """The figures of one experiment's train step on this machine.
+
+  Raises what run.prepare raises.
+  """
+  clock = run.Clock(started)
+  run.check_batch(ex, len(feed.devices(ex)))
+  ready = run.fresh(run.prepare(ex, data_dir, clock), clock)
+  examples = feed.of(ready.ex, ready.splits['train'], ready.devices)
+  try:
+    call = compiled_steps(ready.ex, examples, ready.hyper, ready.state)
+    state = called(call, examples, ready.hyper, ready.state)
+    first = {'start_to_first_step_s': clock.wall()}
+    state, timed = rounds(call, examples, ready.hyper, state)
+    compiling = compile_seconds(ready._replace(state=state), examples)
+  finally:
+    examples.close()
+  figures = rates(ready, timed) | first | compiling
+  return figures | cost(ready, call) | shares(ready, timed)
+
+
+def called(call, examples, hyper, state):
+  """The state after one call of K steps, when it is there."""
+  batch, index = examples(0, examples.ex.steps_per_call)
+  state, _ = call(batch, hyper, state, index)
+  return jax.block_until_ready(state)
+
+
+class Timed(NamedTuple):
+  """Seconds a call, by round: all of it, until it was sent, and the feed's."""
+
+  whole: list
+  sent: list
+  fed: list
+
+
+def rounds(call, examples, hyper, state):
+  """(state, Timed) of enough calls for each round to last."""
+  k, step = examples.ex.steps_per_call, examples.ex.steps_per_call
+  start = time.perf_counter()
+  state = called(call, examples, hyper, state)
+  calls = max(1, round(ROUND_S / (time.perf_counter() - start)))
+  timed = Timed([], [], [])
+  for _ in range(ROUNDS):
+    fed = sent = 0.0
+    start = time.perf_counter()
+    for _ in range(calls):
+      begun = time.perf_counter()
+      batch, index = examples(step, k)
+      ready = time.perf_counter()
+      state, _ = call(batch, hyper, state, index)
+      sent += time.perf_counter() - ready
+      fed += ready - begun
+      step += k
+    jax.block_until_ready(state)
+    timed.whole.append((time.perf_counter() - start) / calls)
+    timed.sent.append(sent / calls)
+    timed.fed.append(fed / calls)
+  return state, timed
+
+
+def rates(ready, timed: Timed) -> dict:
+  """Steps and images a second, milliseconds a step: median, least, most."""
+  ex = ready.ex
+  step_s = [seconds / ex.steps_per_call for seconds in timed.whole]
+  middle = statistics.median(step_s)
+  return {
+    'steps_per_s': 1 / middle,
+    'images_per_s': ex.batch_size / middle,
+    'ms_per_step': 1e3 * middle,
+    'ms_per_step_min': 1e3 * min(step_s),
+    'ms_per_step_max': 1e3 * max(step_s),
+  }
+
+
+def compile_seconds(ready, examples) -> dict:
+  """Seconds to compile the train steps, without and with the cache."""
+  enabled = jax.config.jax_enable_compilation_cache
+
+  def once():
+    start = time.perf_counter()
+    compiled_steps(ready.ex, examples, ready.hyper, ready.state)
+    return time.perf_counter() - start
+
+  try:
+    jax.config.update('jax_enable_compilation_cache', False)
+    cold = once()
+  finally:
+    jax.config.update('jax_enable_compilation_cache', enabled)
+  return {'compile_cold_s': cold, 'compile_cached_s': once()}
+
+
+def cost(ready, call) -> dict:
+  """FLOPs and bytes of one step on one device, and the memory of a call, as
+  XLA counts them; it counts the body of a scan, which is one step, once."""
+  found = call.cost_analysis()
+  found = found[0] if isinstance(found, list | tuple) else found
+  memory = call.memory_analysis()
+  figures = {
+    'gflop_per_step': found.get('flops', 0.0) / 1e9,
+    'mbytes_per_step': found.get('bytes accessed', 0.0) / 1e6,
+    'parameters': parameters(ready.state.params),
+  }
+  if memory is not None:
+    names = 'argument', 'output', 'temp'
+    sizes = [getattr(memory, f'{n}_size_in_bytes', 0) for n in names]
+    shared = getattr(memory, 'alias_size_in_bytes', 0)
+    figures['peak_memory_mb'] = (sum(sizes) - shared) / 1e6
+  stats = ready.devices[0].memory_stats() or {}
+  if 'peak_bytes_in_use' in stats:
+    figures['peak_memory_mb'] = stats['peak_bytes_in_use'] / 1e6
+  return figures
+
+
+def parameters(params) -> int:
+  """Numbers in a tree of parameters."""
+  return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def shares(ready, timed: Timed) -> dict:
+  """What part of a call the host spends on its examples and on sending it."""
+  whole = statistics.median(timed.whole)
+  return {
+    'feed_share': statistics.median(timed.fed) / whole,
+    'dispatch_share': statistics.median(timed.sent) / whole,
+  }
+
+
+def peak(device, precision: str) -> Peak:
+  """What the device reaches in a large product and a large copy, measured."""
+  large = device.platform != 'cpu'
+  products, dtype = PRECISIONS[precision]
+  n = 8192 if large else 1536
+  a = jax.device_put(np.ones((n, n), np.float32), device)
+  a = a.astype(dtype or jnp.float32)
+  long = jax.device_put(np.ones(2**28 if large else 2**25, np.float32), device)
+  with jax.default_matmul_precision(products):
+    product_s = best(jax.jit(jnp.matmul), a, a)
+  copy_s = best(jax.jit(lambda x: x + 1), long)
+  return Peak(2 * n**3 / product_s, 2 * padding.size(long) / copy_s)
+
+
+def best(f, *args, times: int = 7) -> float:
+  """The least seconds of several calls, after one that compiles."""
+  jax.block_until_ready(f(*args))
+  seconds = []
+  for _ in range(times):
+    start = time.perf_counter()
+    jax.block_until_ready(f(*args))
+    seconds.append(time.perf_counter() - start)
+  return min(seconds)
+
+
+def limits(figures: dict, peak: Peak) -> dict:
+  """The roofline: the device's peaks, what share of each a step reaches by
+  XLA's count, and which of the two limits it."""
+  step_s = figures['ms_per_step'] / 1e3
+  product_s = figures['gflop_per_step'] * 1e9 / peak.flops
+  memory_s = figures['mbytes_per_step'] * 1e6 / peak.bandwidth
+  return {
+    'gemm_peak_gflops': peak.flops / 1e9,
+    'bandwidth_gb_per_s': peak.bandwidth / 1e9,
+    'gemm_share': product_s / step_s,
+    # XLA counts what stays in a cache as well, so this may be above 1.
+    'bandwidth_share': memory_s / step_s,
+  }
+
+
+def profile(ex, directory, data_dir=None, calls: int = 3) -> list:
+  """Traces a few calls of K steps, compiled before: the paths of the traces,
+  one for TensorBoard and one for ui.perfetto.dev."""
+  ready = run.fresh(run.prepare(ex, data_dir, run.Clock()), run.Clock())
+  examples = feed.of(ready.ex, ready.splits['train'], ready.devices)
+  try:
+    call = compiled_steps(ready.ex, examples, ready.hyper, ready.state)
+    state = called(call, examples, ready.hyper, ready.state)
+    with jax.profiler.trace(str(directory), create_perfetto_trace=True):
+      for _ in range(calls):
+        state = called(call, examples, ready.hyper, state)
+  finally:
+    examples.close()
+  return sorted(path for path in directory.rglob('*.gz'))

@@ -1,0 +1,110 @@
+"""--mode=benchmark: the members of a grid measured one after another."""
+
+import pathlib
+from typing import NamedTuple
+
+import jax
+
+from vae_jax import bench, feed, figures, log, results, run
+
+COLUMNS = {
+  'steps_per_s': 'steps/s',
+  'images_per_s': 'images/s',
+  'ms_per_step': 'ms/step',
+  'ms_per_step_min': 'min',
+  'ms_per_step_max': 'max',
+  'gflop_per_step': 'GFLOP',
+  'gemm_share': 'of GEMM peak',
+  'compile_cold_s': 'compile s',
+  'compile_cached_s': 'cached s',
+  'peak_memory_mb': 'MB',
+  'feed_share': 'feed',
+  'dispatch_share': 'dispatch',
+}
+
+
+class Outcome(NamedTuple):
+  """What a benchmark has measured."""
+
+  name: str
+  figures: dict  # name of a member -> its figures
+  device: str
+  paths: list
+
+  def summary(self) -> str:
+    """A table, what limits the steps, the paths."""
+    rows = [
+      (label, *(found.get(key) for key in COLUMNS))
+      for label, found in self.figures.items()
+    ]
+    parts = [
+      f'{self.name}: train steps on {self.device}, median of '
+      f'{bench.ROUNDS} rounds',
+      log.table(rows, ('', *COLUMNS.values())),
+      *(f'{label}: {roofline(f)}' for label, f in self.figures.items()),
+      *(f'wrote: {path}' for path in self.paths),
+    ]
+    return '\n'.join(parts)
+
+
+def fit(name, members, out_dir, data_dir=None, started=None, trace=False):
+  """Measures every member; writes benchmark.json, a picture and, if asked, a
+  trace of the first member's steps: an Outcome."""
+  out_dir = pathlib.Path(out_dir)
+  out_dir.mkdir(parents=True, exist_ok=True)
+  found, peaks = {}, {}
+  for i, member in enumerate(members):
+    label, ex = member.name or name, member.ex
+    run.say(f'[{i + 1}/{len(members)}] {label}')
+    # From the start of the process to the first step: for one member alone.
+    figures_of = bench.measure(ex, data_dir, started if i == 0 else None)
+    if i:
+      del figures_of['start_to_first_step_s']
+    device = feed.devices(ex)[0]
+    if ex.precision not in peaks:
+      peaks[ex.precision] = bench.peak(device, ex.precision)
+    limits = bench.limits(figures_of, peaks[ex.precision])
+    found[label] = settings(ex) | figures_of | limits
+  paths = [out_dir / 'benchmark.json']
+  device = f'{jax.local_device_count()} x {jax.local_devices()[0].device_kind}'
+  whole = {'experiment': name, 'device': device, 'runs': found}
+  results.write_json(paths[0], whole)
+  paths += results.save({'throughput': picture(name, found, device)}, out_dir)
+  if trace:
+    paths += bench.profile(members[0].ex, out_dir / 'profile', data_dir)
+  return Outcome(name, found, device, paths)
+
+
+def settings(ex) -> dict:
+  """What a throughput depends on."""
+  names = 'batch_size', 'latents', 'steps_per_call', 'precision', 'resident'
+  found = {name: getattr(ex, name) for name in names}
+  return found | {'devices': len(feed.devices(ex))}
+
+
+def roofline(found: dict) -> str:
+  """One line on what limits a step."""
+  share = found['gemm_share']
+  return (
+    f'{100 * share:.0f} % of the GEMM peak of '
+    f'{found["gemm_peak_gflops"]:.0f} GFLOP/s '
+    f'({found["gflop_per_step"]:.3g} GFLOP need '
+    f'{share * found["ms_per_step"]:.3g} ms), '
+    f'{100 * found["bandwidth_share"]:.0f} % of the memory bandwidth of '
+    f'{found["bandwidth_gb_per_s"]:.0f} GB/s as XLA counts traffic'
+  )
+
+
+def picture(name, found, device):
+  """Images a second over the batch size, or a bar for each member."""
+  sizes = [f['batch_size'] for f in found.values()]
+  rates = [f['images_per_s'] for f in found.values()]
+  if len(set(sizes)) == len(sizes) > 1:
+    history = [
+      {'batch size': b, 'images/s': r}
+      for b, r in zip(sizes, rates, strict=True)
+    ]
+    panels = {'throughput': ('images/s',)}
+    return figures.curves(history, panels, f'{name} on {device}', 'batch size')
+  bars = dict(zip(found, rates, strict=True))
+  return figures.bars(bars, title=f'{name} on {device}', y_label='images/s')
