@@ -35,6 +35,7 @@ from vae_jax.places import Sweep
 from vae_jax.trained import Trained
 
 SAVE_EVERY_S = 60.0  # between checkpoints: saving many runs takes its time
+TEST_SHARE = 0.03  # of the time of training, if --report_every is not given
 
 
 def fit(name, program, run_dir, data_dir, started):
@@ -63,12 +64,11 @@ def loop(ready: Sweep, clock):
   examples = sweep.Orders(ready.program, held, first_R, ready.devices)
   with clock('compile'):
     call = sweep.compiled(examples, hyper, state)
-    measure = sweep.measured(ex, ready.devices)
-    tests = tested(ready, measure, state)
-  for place, found in zip(ready.places, tests, strict=True):
-    if not int(place.ready.state.step):
-      place.writer.scalars(0, prefixed('test', found))
+  measure = sweep.measured(ex, ready.devices)
+  if ex.report_every:
+    first_line(ready, tested(ready, measure, state, clock))
   progress, saved = log.Progress(total, start=first), time.monotonic()
+  tests = None
   with Signals() as signals, contextlib.closing(progress):
     while step < total:
       goal = min(total, next_report(ex, total, step))
@@ -77,25 +77,45 @@ def loop(ready: Sweep, clock):
           goal, step, call, examples, hyper, state, progress, signals, np.all
         )
       step += len(metrics['refused'])
-      with clock('evaluate'):
-        tests = tested(ready, measure, state)
-      rates = throughput(ex, step - first, clock)
-      report(ready, state, metrics, tests, rates)
-      progress.notes = best(ready, tests)
       over = step >= total or signals.caught or all_refused(ready, state)
-      if over or time.monotonic() - saved > SAVE_EVERY_S:
+      saving = over or time.monotonic() - saved > SAVE_EVERY_S
+      found = None
+      if saving or worth_testing(ex, clock):
+        found = tests = tested(ready, measure, state, clock)
+        progress.notes = best(ready, tests)
+      rates = throughput(ex, step - first, clock)
+      report(ready, state, metrics, found, rates)
+      if saving:
         with clock('save'):
           save(ready, state, tests)
         saved = time.monotonic()
       if over:
         break
   interrupted(ready, signals, step, total)
+  tests = tests or tested(ready, measure, state, clock)
   return state, tests, throughput(ex, step - first, clock)
 
 
-def tested(ready: Sweep, measure, state) -> list[dict]:
+def worth_testing(ex, clock) -> bool:
+  """Whether testing has cost little of the time so far, or was asked for: all
+  runs of a sweep are tested at once, and that takes its time."""
+  spent = clock.seconds.get('evaluate', 0.0)
+  return bool(ex.report_every) or spent < TEST_SHARE * clock.seconds['train']
+
+
+def first_line(ready: Sweep, tests):
+  """The test figures before the first step, of runs that begin."""
+  for place, found in zip(ready.places, tests, strict=True):
+    if not int(place.ready.state.step):
+      place.writer.scalars(0, prefixed('test', found))
+
+
+def tested(ready: Sweep, measure, state, clock) -> list[dict]:
   """The test measures of every run, of its own latents alone."""
-  found = measure(ready.test, ready.hyper, state)
+  part = 'evaluate' if 'evaluate' in clock.seconds else 'compile'
+  with clock(part):
+    found = measure(ready.test, ready.hyper, state)
+  clock.seconds.setdefault('evaluate', 0.0)
   for figures, place in zip(found, ready.places, strict=False):
     per_latent = figures.get('kl_per_latent_nats')
     if per_latent:
@@ -130,7 +150,8 @@ def report(ready: Sweep, state, metrics, tests, rates):
       for name, value in metrics.items()
       if name != 'refused'
     }
-    row = prefixed('train', means) | prefixed('test', tests[r]) | rates
+    found = tests[r] if tests else {}
+    row = prefixed('train', means) | prefixed('test', found) | rates
     place.writer.scalars(int(step_R[r]), row)
 
 
