@@ -9,17 +9,18 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 # A module may import from strictly lower lines only; a new file goes in here.
 LADDER = """
-spelling padding
+spelling padding similarity
 data.batch data.ordering data.placing
-data.cache data.directories data.embedded data.splitting
+data.cache data.directories data.embedded data.selecting data.splitting
 data.arrays data.folder data.preparing
 data.prepared
 data.catalogue
 convolutions_cpu figures.style
 convolutions networks.shapes figures.pixels
-networks.dense networks.lesson networks.skips networks.strided
-figures.history figures.images figures.plots checksums
-data networks priors likelihoods views
+networks.classifying networks.dense networks.lesson networks.skips networks.strided networks.upscaling
+networks.critics
+figures.history figures.images figures.matrices figures.plots checksums
+figures.comparisons data networks priors likelihoods views
 posteriors
 model
 objectives
@@ -27,13 +28,17 @@ config
 functions train restored feed
 override manual evaluate
 grid
-baselines figures checkpoint importance log trained
+baselines fidelity matching probes figures checkpoint importance log trained
 pictures reports
+latent_pictures over_latents
 results
 loop
+records
 run sweep
-together plan
-runs use
+places plan
+together
+runs use bench
+benchmark
 """
 RUNG = {
   name: height

@@ -91,6 +91,44 @@ def test_a_learned_sigma_has_a_floor():
   np.testing.assert_allclose(found, [wanted], rtol=1e-6)
 
 
+@pytest.mark.parametrize('scale', [0.1, 1.0, 2.5])
+def test_a_fixed_laplace_agrees_with_scipy(scale):
+  median, x = draw(0, *SHAPE), draw(1, *SHAPE)
+  x_64 = x.astype(np.float64)
+  wanted = summed(scipy.stats.laplace.logpdf(x_64, median, scale))
+  found = likelihoods.laplace(scale)(median, x)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_a_learned_laplace_agrees_with_scipy_and_has_a_floor():
+  median, log_scale, x = (draw(i, *SHAPE) for i in range(3))
+  log_scale[0, 0, 0] = -100
+  outputs = np.concatenate([median, log_scale], -1)
+  scale = np.exp(np.maximum(log_scale.astype(np.float64), -6))
+  wanted = summed(scipy.stats.laplace.logpdf(x, median, scale))
+  found = likelihoods.laplace(None)(outputs, x)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize('size', [1.0, None])
+@pytest.mark.parametrize('kind', [likelihoods.normal, likelihoods.laplace])
+def test_a_sigmoid_squashes_the_locations_and_nothing_else(kind, size):
+  plain, squashed = kind(size), kind(size, sigmoid=True)
+  outputs, x = draw(0, *SHAPE[:3], 2 * plain.size), draw(1, *SHAPE)
+  location, rest = outputs[..., :2], outputs[..., 2:]
+  bounded = np.concatenate([scipy.special.expit(location), rest], -1)
+  wanted = plain(bounded, x)
+  np.testing.assert_allclose(squashed(outputs, x), wanted, rtol=1e-5)
+  found = squashed.mean(outputs)
+  np.testing.assert_allclose(found, scipy.special.expit(location), rtol=1e-5)
+
+
+@pytest.mark.parametrize('scale', [0, -1.0])
+def test_a_scale_that_is_not_positive_is_refused(scale):
+  with pytest.raises(ValueError, match=f'scale .*or None, not {scale}'):
+    likelihoods.laplace(scale)
+
+
 @pytest.mark.parametrize('sigma', [0, -1.0])
 def test_a_sigma_that_is_not_positive_is_refused(sigma):
   with pytest.raises(ValueError, match=f'positive or None, not {sigma}'):
@@ -108,6 +146,11 @@ def bernoulli_sigma(outputs):
     (likelihoods.bernoulli(), bernoulli_sigma),
     (likelihoods.normal(3.0), lambda outputs: 3.0),
     (likelihoods.normal(None), lambda outputs: np.exp(outputs[..., 2:])),
+    (likelihoods.laplace(2.0), lambda outputs: 2 * math.sqrt(2)),
+    (
+      likelihoods.laplace(None),
+      lambda outputs: math.sqrt(2) * np.exp(outputs[..., 2:]),
+    ),
   ],
 )
 def test_samples_have_the_moments_of_the_likelihood(likelihood, sigma):

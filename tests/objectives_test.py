@@ -10,7 +10,15 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from vae_jax import likelihoods, networks, objectives, priors, views
+from vae_jax import (
+  likelihoods,
+  networks,
+  objectives,
+  posteriors,
+  priors,
+  similarity,
+  views,
+)
 
 NLL_B = np.array([3.0, 5.0, 1.0], np.float32)
 KL_BZ = np.array([[0.5, 1.0], [2.0, 0.25], [0.0, 0.0]], np.float32)
@@ -212,3 +220,27 @@ def test_the_numbers_of_hyper_can_be_traced(tiny):
   leaves = jax.tree.leaves(hyper(tiny, beta=7.0))
   assert 7.0 in [float(leaf) for leaf in leaves]
   assert all(leaf.dtype == jnp.float32 for leaf in leaves)
+
+
+def test_the_structural_loss_is_one_minus_ssim_for_each_pixel(tiny, batch):
+  ex = dataclasses.replace(tiny, network=linear, posterior=posteriors.Point)
+  model, example = ex.model(batch), ex.view(batch, None, None)
+  params = parameters(model, example)
+  structural = functools.partial(objectives.structural, model)
+  loss, metrics = jax.jit(structural)(params, example, keys(26), ex.hyper())
+  image = model.reconstruct(params, example.seen)
+  wanted = 60 * (1 - similarity.ssim(image, example.wanted))
+  assert wanted.shape == (26,)
+  np.testing.assert_allclose(loss, wanted.mean(), rtol=1e-5)
+  assert metrics == {'loss': loss}
+
+
+def test_a_perfect_image_has_no_structural_loss():
+  x = jnp.asarray(np.random.default_rng(0).random((3, 12, 12, 1), np.float32))
+  model = types.SimpleNamespace(
+    infer=lambda params, example, key_B: (None, None),
+    decode=lambda params, z, given, teacher: x,
+    likelihood=types.SimpleNamespace(mean=lambda outputs: outputs),
+  )
+  loss, _ = objectives.structural(model, {}, views.Example(x, x), None, None)
+  np.testing.assert_allclose(loss, 0, atol=0.01)  # nats would be about 70

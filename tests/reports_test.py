@@ -59,3 +59,11 @@ def test_no_verdict_where_the_measure_or_a_rival_is_missing(run):
 
 def test_an_experiment_without_a_report_has_an_empty_one(tiny):
   assert reports.of([Trained(tiny, {}, None, None)]) == reports.Report()
+
+
+def test_two_reports_are_one_that_says_both():
+  a = reports.Report({'a': 1}, {'x': 'figure'}, ['first'])
+  b = reports.Report({'b': 2}, {}, ['second'])
+  assert reports.joined(a, b) == reports.Report(
+    {'a': 1, 'b': 2}, {'x': 'figure'}, ['first', 'second']
+  )

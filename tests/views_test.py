@@ -82,3 +82,50 @@ def test_no_noise_leaves_the_shift(batch, hyper):
   np.testing.assert_allclose(seen(batch, hyper, shift=0), images, rtol=1e-6)
   shifted = np.minimum(images + np.float32(0.25), 1)
   np.testing.assert_allclose(seen(batch, hyper, shift=0.25), shifted, rtol=1e-6)
+
+
+def changed(batch, change):
+  example = views.transformed(batch, None, None, change)
+  np.testing.assert_array_equal(example.seen, example.wanted)
+  assert example.given is None
+  return np.asarray(example.seen)
+
+
+def square(batch):
+  """The same pixels as images of 5x5."""
+  return batch.replace(x=batch.x[:, :50], shape=(5, 5, 2))
+
+
+def test_an_image_is_turned_by_90_degrees_if_square_else_by_180(batch):
+  wanted = np.asarray(batch.images())[:, ::-1, ::-1]
+  np.testing.assert_array_equal(changed(batch, 'rotated'), wanted)
+  x = np.asarray(square(batch).images())
+  found = changed(square(batch), 'rotated')
+  for one, turned in zip(x, found, strict=True):
+    np.testing.assert_array_equal(turned, np.rot90(one))
+
+
+def test_an_inverted_image_is_one_minus_the_image_and_none_the_image(batch):
+  x = np.asarray(batch.images())
+  np.testing.assert_array_equal(changed(batch, 'inverted'), 1 - x)
+  np.testing.assert_array_equal(changed(batch, 'none'), x)
+
+
+def test_all_images_get_one_order_of_their_pixels_each_time(batch):
+  # Each pixel of an image holds a number of its own, channels 100 apart.
+  numbers = (np.arange(30)[:, None] + [0, 100]).astype(np.uint8).reshape(-1)
+  same = batch.replace(x=np.broadcast_to(numbers, (26, 60)))
+  found = np.rint(255 * changed(same, 'permuted')).reshape(26, 30, 2)
+  assert (found == found[:1]).all()
+  order = found[0, :, 0].astype(int)
+  np.testing.assert_array_equal(found[0, :, 1] - order, np.full(30, 100))
+  np.testing.assert_array_equal(np.sort(order), np.arange(30))
+  assert (order != np.arange(30)).sum() > 20
+  x = np.asarray(batch.images()).reshape(26, 30, 2)
+  again = changed(batch, 'permuted').reshape(26, 30, 2)
+  np.testing.assert_array_equal(again, x[:, order])
+
+
+def test_an_unknown_change_names_those_there_are(batch):
+  with pytest.raises(ValueError, match="one of .*'permuted'.*not 'mirrored'"):
+    changed(batch, 'mirrored')

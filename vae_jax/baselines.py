@@ -4,6 +4,9 @@ A baseline is (ex, train, test) -> predictions [N, H, W, C] for test.seen, from
 two Examples of host arrays.
 """
 
+import functools
+from typing import NamedTuple
+
 import numpy as np
 
 
@@ -43,28 +46,60 @@ def pca(ex, train, test, components: int | None = None):
 
   Where seen is wanted, this is PCA reconstruction.
   """
-  seen, wanted = _rows(train.seen), _rows(train.wanted)
-  mean = seen.mean(0)
-  components = min(components or ex.latents, *seen.shape)
-  basis = principal_components(seen, components)
-  codes = (seen - mean) @ basis
+  moments = _moments(_Same(train.seen, train.wanted))
+  components = min(components or ex.latents, *_rows(train.seen).shape)
+  values, basis = _largest(moments.seen, components)
   # The codes are uncorrelated, so least squares needs no solver.
-  scale = np.maximum((codes**2).sum(0), 1e-12)[:, None]
-  linear = codes.T @ (wanted - wanted.mean(0)) / scale
-  predicted = (_rows(test.seen) - mean) @ basis @ linear + wanted.mean(0)
-  return predicted.reshape(test.wanted.shape)
+  scale = np.maximum(values, 1e-12)[:, None]
+  linear = basis.T @ moments.both / scale
+  codes = (_rows(test.seen) - moments.mean_seen) @ basis
+  return (codes @ linear + moments.mean_wanted).reshape(test.wanted.shape)
+
+
+class _Same(NamedTuple):
+  """Arrays as a key: the same ones, not equal ones."""
+
+  seen: np.ndarray
+  wanted: np.ndarray
+
+  def __hash__(self):
+    return id(self.seen)
+
+  def __eq__(self, other):
+    return self.seen is other.seen and self.wanted is other.wanted
+
+
+class _Moments(NamedTuple):
+  """Means, and sums of products of centred pixels: all that PCA looks at."""
+
+  mean_seen: np.ndarray
+  mean_wanted: np.ndarray
+  seen: np.ndarray  # [P, P]
+  both: np.ndarray  # [P, Q]
+
+
+@functools.lru_cache(maxsize=1)  # a sweep asks once for each number of latents
+def _moments(arrays: _Same) -> _Moments:
+  seen, wanted = _rows(arrays.seen), _rows(arrays.wanted)
+  means = seen.mean(0, np.float64), wanted.mean(0, np.float64)
+  centred = seen - means[0]
+  both = centred.T @ (wanted - means[1])
+  return _Moments(*means, centred.T @ centred, both)
+
+
+def _largest(products_PP, count: int):
+  """The `count` largest eigenvalues, descending; their vectors [P, count]."""
+  from scipy.linalg import eigh
+
+  size = len(products_PP)
+  values, vectors = eigh(products_PP, subset_by_index=(size - count, size - 1))
+  return values[::-1], vectors[:, ::-1]
 
 
 def principal_components(x_NP, count: int):
   """The `count` directions of largest variance as columns: [P, count]."""
-  from scipy.linalg import eigh
-
   centred = (x_NP - x_NP.mean(0)).astype(np.float64)
-  size = x_NP.shape[1]
-  _, vectors = eigh(
-    centred.T @ centred, subset_by_index=(size - count, size - 1)
-  )
-  return vectors[:, ::-1]
+  return _largest(centred.T @ centred, count)[1]
 
 
 def ridge(
@@ -94,6 +129,36 @@ def _ridge_path(x, y):
     return (new - mean_x) @ weights + mean_y
 
   return predict
+
+
+def nearest(ex, train, test):
+  """Every pixel repeated until the size is that of what is wanted."""
+  return _enlarged(ex, train, test, 'nearest')
+
+
+def bilinear(ex, train, test):
+  """Linear interpolation up to the size of what is wanted."""
+  return _enlarged(ex, train, test, 'linear')
+
+
+def bicubic(ex, train, test):
+  """Cubic interpolation up to the size of what is wanted (Keys 1981)."""
+  return _enlarged(ex, train, test, 'cubic')
+
+
+def lanczos(ex, train, test):
+  """Interpolation by a sinc in a window of three pixels each way."""
+  return _enlarged(ex, train, test, 'lanczos3')
+
+
+def _enlarged(ex, train, test, method):
+  del ex, train
+  import jax
+
+  # Pixels are areas, centres at (i + 0.5) / n: the corners of the small image
+  # and of the large one coincide, as they do where the former is area means.
+  shape = *test.wanted.shape[:3], test.seen.shape[3]
+  return np.asarray(jax.image.resize(test.seen, shape, method))
 
 
 def mean_image(ex, train, test):

@@ -266,9 +266,11 @@ def rendered(ex: Experiment) -> dict[str, str]:
 
 
 def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
-  """Fields, among those that make a run what it is, that are not the same."""
+  """Fields, among those that make a run what it is, that are not the same; a
+  field that is younger than the old text had its default."""
+  was = {name: old.get(name, render(f.default)) for name, f in fields().items()}
   return [
-    f'{name} was {old.get(name)}, now {new[name]}'
+    f'{name} was {was[name]}, now {new[name]}'
     for name, field in fields().items()
-    if field.metadata['identity'] and old.get(name) != new[name]
+    if field.metadata['identity'] and was[name] != new[name]
   ]

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from vae_jax import objectives, train
+from vae_jax import objectives, train, views
+from vae_jax.similarity import ssim
 
 # Folded into a run's key, these meet no step's: steps stay below 2 ** 31.
 EVALUATION = 0xFFFFFFFF
@@ -71,20 +72,22 @@ def sparseness(model, params, example, key_B, hyper, threshold: float = 0.0):
   """
   del key_B, hyper
   z_BZ = jnp.abs(model.encode(params, example.seen, example.given).mean)
+  count = model.active
   return {
-    'mean_activation': z_BZ.mean(-1),
-    'active_share': (z_BZ > threshold).mean(-1),
-    'hoyer_sparseness': hoyer(z_BZ),
+    'mean_activation': z_BZ.sum(-1) / count,
+    'active_share': (z_BZ > threshold).sum(-1) / count,
+    'hoyer_sparseness': hoyer(z_BZ, count),
   }
 
 
-def hoyer(z_BZ):
-  """(sqrt(Z) - L1 / L2) / (sqrt(Z) - 1) of each code: [B]; 0 for a code of
-  zeros or of one value."""
-  root = np.sqrt(z_BZ.shape[-1])
+def hoyer(z_BZ, count):
+  """(sqrt(n) - L1 / L2) / (sqrt(n) - 1) of each code of `count` values: [B]; 0
+  for a code of zeros or of one value."""
+  root = jnp.sqrt(jnp.float32(count))
   l1_B, l2_B = jnp.abs(z_BZ).sum(-1), jnp.sqrt((z_BZ**2).sum(-1))
   ratio_B = l1_B / jnp.where(l2_B > 0, l2_B, 1.0)
-  return jnp.where(l2_B > 0, (root - ratio_B) / max(root - 1, 1e-6), 0.0)
+  sparse_B = (root - ratio_B) / jnp.maximum(root - 1, 1e-6)
+  return jnp.where(l2_B > 0, sparse_B, 0.0)
 
 
 def quality(model, params, example, key_B, hyper):
@@ -94,44 +97,51 @@ def quality(model, params, example, key_B, hyper):
   return image_quality(image_BHWC, example.wanted)
 
 
+def accuracy(model, params, example, key_B, hyper):
+  """Of a classifier: whether the likeliest class is the right one, 0 or 1, and
+  -log p of the right one in nats: [B]."""
+  del key_B, hyper
+  z_BZ = model.encode(params, example.seen, example.given).mean
+  outputs = model.decode(params, z_BZ, example.given)
+  right_B = outputs.argmax(-1) == example.wanted.argmax(-1)
+  return {
+    'accuracy': right_B.reshape(len(right_B), -1).mean(-1),
+    'nll_nats': -model.log_likelihood(outputs, example.wanted),
+  }
+
+
+def consistency(model, params, example, key_B, hyper):
+  """Squared error of the mean image, made as small as what was seen by area
+  means, against what was seen: [B]."""
+  del key_B, hyper
+  image_BHWC = model.reconstruct(params, example.seen, example.given)
+  return {'consistency_mse': inconsistency(image_BHWC, example.seen)}
+
+
+def inconsistency(image_BHWC, seen_BHWC):
+  """Squared error of the area means of images, clipped to [0, 1], against the
+  small images seen_BHWC: [B]; ValueError if the sizes are no multiples."""
+  factor = whole_factor(seen_BHWC.shape, image_BHWC.shape)
+  small_BHWC = views.area_means(jnp.clip(image_BHWC, 0.0, 1.0), factor)
+  return ((small_BHWC - seen_BHWC) ** 2).mean((1, 2, 3))
+
+
+def whole_factor(small, large) -> int:
+  """How many times as large images [B, H, W, C] of shape `large` are."""
+  factor = large[1] // small[1]
+  if tuple(factor * n for n in small[1:3]) != tuple(large[1:3]):
+    raise ValueError(
+      f'images of {large[1]}x{large[2]} are not a whole number of times as '
+      f'large as {small[1]}x{small[2]}'
+    )
+  return factor
+
+
 def image_quality(image_BHWC, wanted_BHWC):
   """{'mse': [B], 'ssim': [B]} of images in [0, 1], clipped to that range."""
   image_BHWC = jnp.clip(image_BHWC, 0.0, 1.0)
   mse_B = ((image_BHWC - wanted_BHWC) ** 2).mean((1, 2, 3))
   return {'mse': mse_B, 'ssim': ssim(image_BHWC, wanted_BHWC)}
-
-
-def ssim(a_BHWC, b_BHWC, size: int = 11, sigma: float = 1.5):
-  """Structural similarity per image: [B]; images in [0, 1].
-
-  Gaussian window, mean over the places where it fits (Wang et al. 2004).
-  """
-  size = min(size, *a_BHWC.shape[1:3])
-  blur = functools.partial(_window_mean, size=size, sigma=sigma)
-  mean_a, mean_b = blur(a_BHWC), blur(b_BHWC)
-  var_a = blur(a_BHWC**2) - mean_a**2
-  var_b = blur(b_BHWC**2) - mean_b**2
-  cov = blur(a_BHWC * b_BHWC) - mean_a * mean_b
-  c1, c2 = 0.01**2, 0.03**2
-  similar = (2 * mean_a * mean_b + c1) * (2 * cov + c2)
-  similar /= (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
-  return similar.mean((1, 2, 3))
-
-
-def _window_mean(x_BHWC, size, sigma):
-  # A separable blur as two matrix products: fast on every backend.
-  rows, columns = (_band(n, size, sigma) for n in x_BHWC.shape[1:3])
-  x_BHWC = jnp.einsum('ph,bhwc->bpwc', rows, x_BHWC, precision='highest')
-  return jnp.einsum('qw,bpwc->bpqc', columns, x_BHWC, precision='highest')
-
-
-def _band(n, size, sigma):
-  offset = np.arange(size) - (size - 1) / 2
-  weight = np.exp(-0.5 * (offset / sigma) ** 2)
-  band = np.zeros((n - size + 1, n), np.float32)
-  for i in range(n - size + 1):
-    band[i, i : i + size] = weight / weight.sum()
-  return jnp.asarray(band)
 
 
 def over(ex, measures, devices=None, batch_size: int = 128):
@@ -239,13 +249,15 @@ def _weighted_sum(value_b, weight_b):
 
 
 def derived(means: dict) -> dict:
-  """Figures that follow from pooled means: psnr_db, active_units, a list of
-  kl_per_latent_nats."""
+  """Figures that follow from pooled means: psnr_db, consistency_db,
+  active_units, a list of kl_per_latent_nats."""
   figures = {k: float(v) for k, v in means.items() if np.ndim(v) == 0}
   if 'kl_per_latent_nats' in means:
     figures['kl_per_latent_nats'] = means['kl_per_latent_nats'].tolist()
   if 'mse' in figures:
     figures['psnr_db'] = psnr(figures['mse'])
+  if 'consistency_mse' in figures:
+    figures['consistency_db'] = psnr(figures['consistency_mse'])
   if 'z_mean_square' in means:
     variance_Z = means['z_mean_square'] - means['z_mean'] ** 2
     # Burda et al. 2016: a latent whose mean moves by more than this is used.
@@ -258,15 +270,28 @@ def psnr(mse: float) -> float:
   return float(-10 * np.log10(max(mse, 1e-12)))
 
 
-@functools.partial(jax.jit, static_argnames='ex')
 def examples(ex, data, hyper, key):
   """The view of a whole split, keys by position.
 
   With the test split and the evaluation key, the very images that the measures
   saw.
   """
+  return _examples(ex.view, data, hyper, key)
+
+
+# By the view and not by the experiment: runs that differ elsewhere share it.
+@functools.partial(jax.jit, static_argnames='view')
+def _examples(view, data, hyper, key):
   key_view, _ = jax.random.split(key)
-  return viewed(ex, data, hyper, key_view, jnp.arange(data.size))
+  return view(data, keys_at(key_view, jnp.arange(data.size)), hyper)
+
+
+def view_draws(ex, data, hyper) -> bool:
+  """Whether what the view shows of this data depends on its keys."""
+  few = jax.tree.map(lambda x: x[:16], data)
+  keys = (jax.random.key(seed) for seed in (0, 1))
+  a, b = (jax.tree.leaves(examples(ex, few, hyper, key)) for key in keys)
+  return any(not np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def evaluation_key(state):

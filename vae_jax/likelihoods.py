@@ -36,18 +36,10 @@ def bernoulli() -> Likelihood:
   )
 
 
-def normal(sigma: float | None = 1.0) -> Likelihood:
-  """Outputs are means, with one fixed sigma or, for None, a learned log sigma
-  per element (then twice the outputs)."""
-  if sigma is not None and sigma <= 0:
-    raise ValueError(f'sigma must be positive or None, not {sigma}')
-
-  def split(outputs):
-    if sigma is not None:
-      return outputs, jnp.float32(math.log(sigma))
-    mean, log_sigma = jnp.split(outputs, 2, -1)
-    # Without a floor the density of a constant pixel grows without bound.
-    return mean, jnp.clip(log_sigma, -6.0, 6.0)
+def normal(sigma: float | None = 1.0, sigmoid: bool = False) -> Likelihood:
+  """Outputs are means, or their logits for `sigmoid`, with one fixed sigma or,
+  for None, a learned log sigma per element (then twice the outputs)."""
+  split = _location_scale('sigma', sigma, sigmoid)
 
   def log_prob(outputs, x):
     mean, log_sigma = split(outputs)
@@ -64,6 +56,59 @@ def normal(sigma: float | None = 1.0) -> Likelihood:
 
   size = 1 if sigma is not None else 2
   return Likelihood(log_prob, lambda o: split(o)[0], sample, size)
+
+
+def laplace(scale: float | None = 1.0, sigmoid: bool = False) -> Likelihood:
+  """Outputs are medians, or their logits for `sigmoid`, with one fixed scale
+  or, for None, a learned log scale per element (then twice the outputs)."""
+  split = _location_scale('scale', scale, sigmoid)
+
+  def log_prob(outputs, x):
+    median, log_scale = split(outputs)
+    if scale is None:
+      log_scale = _flat(log_scale)
+    error = jnp.abs(_flat(x) - _flat(median))
+    log_p = -error * jnp.exp(-log_scale) - log_scale - math.log(2)
+    return log_p.sum(-1)
+
+  def sample(outputs, key_B):
+    median, log_scale = split(outputs)
+    noise = jax.vmap(lambda k: jax.random.laplace(k, median.shape[1:]))(key_B)
+    return median + jnp.exp(log_scale) * noise
+
+  size = 1 if scale is not None else 2
+  return Likelihood(log_prob, lambda o: split(o)[0], sample, size)
+
+
+def _location_scale(name: str, scale: float | None, sigmoid: bool):
+  """A function from outputs to (locations, log scales)."""
+  if scale is not None and scale <= 0:
+    raise ValueError(f'{name} must be positive or None, not {scale}')
+  squashed = jax.nn.sigmoid if sigmoid else lambda location: location
+
+  def split(outputs):
+    if scale is not None:
+      return squashed(outputs), jnp.float32(math.log(scale))
+    location, log_scale = jnp.split(outputs, 2, -1)
+    # Without a floor the density of a constant pixel grows without bound.
+    return squashed(location), jnp.clip(log_scale, -6.0, 6.0)
+
+  return split
+
+
+def categorical() -> Likelihood:
+  """Outputs are logits over the last axis, of which x says one (one-hot) or
+  gives probabilities (then a cross-entropy)."""
+
+  def log_prob(logits, x):
+    log_p = x * jax.nn.log_softmax(logits)
+    return _flat(log_p).sum(-1)
+
+  def sample(logits, key_B):
+    draw = jax.vmap(lambda key, one: jax.random.categorical(key, one))
+    return jax.nn.one_hot(draw(key_B, logits), logits.shape[-1])
+
+  return Likelihood(log_prob, jax.nn.softmax, sample, discrete=True)
 
 
 def cross_entropy(logits, x):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from vae_jax import posteriors
+from vae_jax.similarity import ssim
 
 
 @flax.struct.dataclass
@@ -64,6 +65,17 @@ def reconstruction(model, params, example, key_B, hyper):
   return nll_B.mean(), {'loss': nll_B.mean(), 'nll_nats': nll_B.mean()}
 
 
+def structural(model, params, example, key_B, hyper):
+  """1 - SSIM of the mean image, times the number of pixels: no likelihood, and
+  not in nats, but of a size with them (Snell et al. 2017)."""
+  del hyper
+  z_BZ, _ = model.infer(params, example, key_B)
+  outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
+  image_BHWC = model.likelihood.mean(outputs)
+  loss_B = example.wanted[0].size * (1 - ssim(image_BHWC, example.wanted))
+  return loss_B.mean(), {'loss': loss_B.mean()}
+
+
 def sparse(model, params, example, key_B, hyper):
   """Reconstruction plus hyper.sparsity nats for each unit of the code's L1
   norm (the lesson's activity regularizer)."""
@@ -75,7 +87,7 @@ def sparse(model, params, example, key_B, hyper):
   return loss_B.mean(), {
     'loss': loss_B.mean(),
     'nll_nats': nll_B.mean(),
-    'mean_activation': l1_B.mean() / z_BZ.shape[-1],
+    'mean_activation': l1_B.mean() / model.active,
   }
 
 

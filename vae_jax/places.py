@@ -36,7 +36,7 @@ def opened(name, program, run_dir, data_dir, devices, clock, exits) -> list:
   for member in program.members:
     size = member.ex.latents
     if size not in shapes:
-      ready = run.prepare(member.ex, data_dir, clock, devices)
+      ready = run.prepare(member.ex, data_dir, clock, devices, checked=True)
       shapes[size] = ready, run.initial(ready)
     ready, initial = shapes[size]
     ex = dataclasses.replace(member.ex, latents=ready.ex.latents)

@@ -27,6 +27,13 @@ def of(runs) -> Report:
   return report(runs) if report else Report()
 
 
+def joined(a: Report, b: Report) -> Report:
+  """What both say, a first."""
+  return Report(
+    a.results | b.results, a.pictures | b.pictures, [*a.verdicts, *b.verdicts]
+  )
+
+
 def beats_baselines(runs, metric: str = 'psnr_db') -> Report:
   """The verdict by this metric, larger is better, for each label: whom it
   did not beat and by how much, or how far the nearest rival is behind."""

@@ -1,6 +1,7 @@
 """A grid of runs: each member in a directory of its own, then their report."""
 
 import csv
+import dataclasses
 import functools
 import json
 import pathlib
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 from vae_jax import (
   feed,
   log,
+  over_latents,
   plan,
   records,
   reports,
@@ -23,6 +25,7 @@ from vae_jax.loop import Interrupted, Refused, RunError
 # Figures of a run that a table of many runs has no column for.
 APART = ('step', 'nll_iw_samples', 'nll_iw_images', 'nll_iw_stderr_nats')
 COLUMNS = 8
+PICTURED = 8  # runs of which each has its own pictures drawn
 
 
 class Outcome(NamedTuple):
@@ -61,6 +64,14 @@ def fit(name, members, run_dir, overrides=(), data_dir=None, started=None):
   run_dir = pathlib.Path(run_dir)
   records.refuse_other_grid(run_dir, name)
   check(members, run_dir, data_dir)
+  if len(members) > PICTURED:
+    run.say(
+      f'note: pictures of {PICTURED} runs at most, draw those of one with '
+      '--mode=evaluate --workdir=ITS_DIRECTORY'
+    )
+    members = [
+      m._replace(ex=dataclasses.replace(m.ex, pictures=())) for m in members
+    ]
   programs = plan.programs(members, data_dir)
   for line in plan.described(programs, data_dir):
     run.say(line)
@@ -110,7 +121,7 @@ def finish(name, members, run_dir, action, programs, started=None) -> Outcome:
     raise RunError(f'all {len(members)} runs failed: {[*failed.values()][0]}')
   done = {m.name: done[m.name] for m in members if m.name in done}
   runs = list(done.values())
-  report = reports.of(runs)
+  report = reports.joined(reports.of(runs), over_latents.report(runs))
   write_tables(run_dir, name, members, done, failed, report)
   paths = results.save(report.pictures, run_dir)
   seconds = time.perf_counter() - start
@@ -135,14 +146,12 @@ def marks_of(member) -> dict:
 
 def check(members, run_dir, data_dir):
   """Raises what any member would be refused for; writes nothing."""
-  seen = set()
   for member in members:
     where = run_dir / member.name
     records.refuse_other(records.read(where), member.ex, where)
-    if member.label not in seen:  # another seed fits if one does
-      run.check_batch(member.ex, len(feed.devices(member.ex)))
-      run.prepare(member.ex, data_dir, run.Clock())
-    seen.add(member.label)
+  for program in sweep.programs(members):  # if one of it can run, all can
+    run.check_batch(program.ex, len(feed.devices(program.ex)))
+    run.prepare(program.ex, data_dir, run.Clock())
 
 
 def write_tables(run_dir, name, members, done, failed, report):

@@ -35,6 +35,7 @@ from vae_jax.places import Sweep
 from vae_jax.trained import Trained
 
 SAVE_EVERY_S = 60.0  # between checkpoints: saving many runs takes its time
+FIRST_TEST_S = 3.0  # what a test is taken to cost before there was one
 TEST_SHARE = 0.03  # of the time of training, if --report_every is not given
 
 
@@ -50,7 +51,9 @@ def fit(name, program, run_dir, data_dir, started):
     state, tests, rates = loop(ready, clock)
     with clock('nll'):
       estimates = likelihoods(ready, state)
-    return finished(name, ready, state, tests, estimates, rates, clock)
+    found = finished(name, ready, state, tests, estimates, rates, clock)
+  run.say(results.timing({}, clock.seconds))
+  return found
 
 
 def loop(ready: Sweep, clock):
@@ -99,7 +102,7 @@ def loop(ready: Sweep, clock):
 def worth_testing(ex, clock) -> bool:
   """Whether testing has cost little of the time so far, or was asked for: all
   runs of a sweep are tested at once, and that takes its time."""
-  spent = clock.seconds.get('evaluate', 0.0)
+  spent = clock.seconds.get('evaluate', FIRST_TEST_S)
   return bool(ex.report_every) or spent < TEST_SHARE * clock.seconds['train']
 
 
@@ -112,10 +115,8 @@ def first_line(ready: Sweep, tests):
 
 def tested(ready: Sweep, measure, state, clock) -> list[dict]:
   """The test measures of every run, of its own latents alone."""
-  part = 'evaluate' if 'evaluate' in clock.seconds else 'compile'
-  with clock(part):
+  with clock('evaluate'):
     found = measure(ready.test, ready.hyper, state)
-  clock.seconds.setdefault('evaluate', 0.0)
   for figures, place in zip(found, ready.places, strict=False):
     per_latent = figures.get('kl_per_latent_nats')
     if per_latent:

@@ -42,6 +42,18 @@ class Trained:
     test = self.data['test']
     return jax.device_get(evaluate.examples(self.ex, test, self.hyper, key))
 
+  def some(self, split: str, limit: int):
+    """The view of at most `limit` examples from all over a split: an Example.
+
+    Its noise is that of no training step, and none of it is in two splits.
+    """
+    batch = self.data[split]
+    count = min(limit, batch.size)
+    mark = evaluate.EVALUATION if split == 'test' else evaluate.BASELINES
+    key = jax.random.fold_in(self.state.key, mark)
+    few = batch.take(np.arange(count) * batch.size // count)
+    return jax.device_get(evaluate.examples(self.ex, few, self.hyper, key))
+
   def encode(self, seen, given=None):
     """Posterior means: [N, Z]; ValueError if the images do not fit."""
     wanted = config.example_shapes(self.ex, self.data['test']).seen.shape[1:]

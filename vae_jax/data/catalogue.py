@@ -1,6 +1,6 @@
 """Name -> dataset."""
 
-from vae_jax.data import arrays, folder
+from vae_jax.data import arrays, folder, selecting
 from vae_jax.data.batch import Batch, DataError, checked
 from vae_jax.data.embedded import digits, photos
 from vae_jax.data.prepared import prepared
@@ -12,17 +12,24 @@ OWN = {'folder': folder.folder, 'npz': arrays.npz}
 def load(name: str, data_dir: str | None = None) -> dict[str, Batch]:
   """The splits of a dataset: {'train': Batch, 'test': Batch}, maybe more.
 
-  An embedded set, `folder:PATH`, `npz:PATH`, or any image set of
-  tensorflow-datasets, prepared in data_dir. Raises DataError in one line.
+  An embedded set, any image set of tensorflow-datasets, prepared in data_dir,
+  some classes of either, NAME:CLASS+CLASS, `folder:PATH` or `npz:PATH`. Raises
+  DataError in one line.
   """
   kind, _, path = name.partition(':')
-  if name in EMBEDDED:
-    splits = EMBEDDED[name]()
-    return {split: checked(batch) for split, batch in splits.items()}
   if kind in OWN:
     if not path:
       raise DataError(f'{name} needs a path: {kind}:PATH')
     return OWN[kind](path)
+  whole, classes = selecting.parted(name)
+  return selecting.only(named(whole, data_dir), classes, whole)
+
+
+def named(name: str, data_dir: str | None) -> dict[str, Batch]:
+  """The splits of an embedded set or one of tensorflow-datasets."""
+  if name in EMBEDDED:
+    splits = EMBEDDED[name]()
+    return {split: checked(batch) for split, batch in splits.items()}
   return prepared(name, data_dir, (*EMBEDDED, 'folder:PATH', 'npz:PATH'))
 
 

@@ -4,11 +4,14 @@ Text sizes and widths are those of a NeurIPS column (5.5 inches), colours are
 safe for the colour-blind, and nothing global is touched: no pyplot, no rc.
 """
 
+from vae_jax.figures.comparisons import lines, scatters
 from vae_jax.figures.history import curves
 from vae_jax.figures.images import grid, rows
+from vae_jax.figures.matrices import matrix
 from vae_jax.figures.plots import bars, scatter
 from vae_jax.figures.style import ACCENT, DPI, save
 
 __all__ = [
-  'ACCENT', 'DPI', 'bars', 'curves', 'grid', 'rows', 'save', 'scatter',
+  'ACCENT', 'DPI', 'bars', 'curves', 'grid', 'lines', 'matrix', 'rows', 'save',
+  'scatter', 'scatters',
 ]  # fmt: skip

@@ -37,7 +37,7 @@ def curves(
     _name(k, keys) for keys in panels.values() for k in keys
   )
   colours = dict(zip(names, itertools.cycle(style.LINE_COLOURS)))
-  figure, all_axes = _panels(len(panels), title)
+  figure, all_axes = panel_axes(len(panels), title)
   for axes, (panel, keys) in zip(all_axes, panels.items(), strict=True):
     style.label(axes, 'training step' if x == 'step' else x, units.get(panel))
     axes.set_title(panel, fontsize=LABEL_SIZE, loc='left')
@@ -52,12 +52,15 @@ def _name(key: str, keys: Sequence[str]) -> str:
   return split if alike else key.replace('/', ' ')
 
 
-def _panels(count: int, title: str | None) -> tuple[Figure, list[Axes]]:
-  """(figure, one axes a panel), at most three beside each other."""
+def panel_axes(
+  count: int, title: str | None, height: float = 1.9
+) -> tuple[Figure, list[Axes]]:
+  """(figure, one axes a panel), at most three beside each other, each of this
+  many inches in height."""
   columns = 2 if count == 4 else min(count, 3)
   down = -(-count // columns)
   width = style.WIDTH if columns > 1 else 3.4
-  figure = style.chart(width, 1.9 * down + (0.25 if title else 0), title)
+  figure = style.chart(width, height * down + (0.25 if title else 0), title)
   all_axes = figure.subplots(down, columns, squeeze=False).ravel()
   for axes in all_axes[count:]:
     axes.remove()

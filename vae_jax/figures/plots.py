@@ -35,19 +35,25 @@ def scatter(
   axes = figure.subplots()
   axes.set_aspect('equal', adjustable='datalim')
   style.label(axes, x_label, y_label)
+  class_points(axes, z_N2, label_N, classes)
+  if label_N is not None:
+    outside_legend(axes)
+  return figure
+
+
+def class_points(axes: Axes, z_N2: np.ndarray, label_N, classes) -> None:
+  """The points, in a colour and a marker for each class if there are labels."""
   size = np.clip(6000 / max(len(z_N2), 1), 1.5, 12)
   dot = {'s': size, 'alpha': 0.6, 'linewidths': 0}
   if label_N is None:
     axes.scatter(*z_N2.T, color=ACCENT, **dot)
-    return figure
+    return
   label_N, names = _labels(label_N, len(z_N2), classes)
   looks = list(itertools.product(style.MARKERS, style.CLASS_COLOURS))
   for y, name in enumerate(names):
     marker, colour = looks[y % len(looks)]
     points_2N = z_N2[label_N == y].T
     axes.scatter(*points_2N, color=colour, marker=marker, label=name, **dot)
-  _outside_legend(axes)
-  return figure
 
 
 def bars(
@@ -102,7 +108,7 @@ def _labels(
   return label_N, names
 
 
-def _outside_legend(axes: Axes) -> None:
+def outside_legend(axes: Axes) -> None:
   """A legend at the right of the axes, in opaque marks that can be seen."""
   legend = axes.legend(
     loc='center left', bbox_to_anchor=(1.0, 0.5), fontsize=LABEL_SIZE,

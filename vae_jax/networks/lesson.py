@@ -8,6 +8,7 @@ from vae_jax.networks.shapes import (
   code_channels,
   cropped,
   flat,
+  halvings,
   out_shape,
   shrunk,
 )
@@ -18,44 +19,48 @@ def pooled(latents, shapes, size, heads, widths: tuple[int, ...] = (16, 8)):
 
   The code is the last feature map, one 3x3 convolution more than `widths`:
   [h, w, latents / (h w)], with the lesson's 8 channels if latents is None.
-  ValueError if latents is not a multiple of h w.
+  Its size is that of what is wanted, halved at each convolution: what is seen
+  is pooled only as often as it takes to get there, at the first convolutions.
+  ValueError if latents is not a multiple of h w, or no pooling leads there.
   """
-  height, width, _ = shapes.seen
-  grid = tuple(shrunk(n, len(widths) + 1) for n in (height, width))
+  layers = len(widths) + 1
+  grid = tuple(shrunk(n, layers) for n in shapes.wanted[:2])
+  pools = halvings(shapes.seen, grid, layers, 'pooled')
   channels = 8 if latents is None else code_channels(latents, grid, 'pooled')
   return (
-    PooledEncoder((*widths, channels), heads),
+    PooledEncoder((*widths, channels), heads, pools),
     PooledDecoder(out_shape(shapes, size), (*grid, channels), widths),
   )
 
 
 class PooledEncoder(nn.Module):
-  """Three times or so: 3x3 convolution, relu, 2x2 max pool."""
+  """Three times or so: 3x3 convolution, relu and, `pools` times, a 2x2 max
+  pool."""
 
   widths: tuple[int, ...]
   heads: int
+  pools: int
 
   @nn.compact
   def __call__(self, seen_BHWC, given=None):
     """Posterior statistics: a tuple of [B, Z]; given is not used."""
     del given
     x_BHWC = seen_BHWC
-    for width in self.widths[:-1]:
-      x_BHWC = pooled_layer(x_BHWC, width)
-    channels = self.widths[-1]
+    for i, width in enumerate(self.widths[:-1]):
+      # The relu keeps the order of values, so pooling may come first.
+      x_BHWC = nn.relu(self.layer(i, width)(x_BHWC))
+    last = len(self.widths) - 1
     if self.heads == 1:
       # The lesson's code is its last layer, relu and pool included.
-      return (flat(pooled_layer(x_BHWC, channels)),)
+      return (flat(nn.relu(self.layer(last, self.widths[last])(x_BHWC))),)
     return tuple(
-      flat(Conv(channels, 3, pool=True, name=name)(x_BHWC))
+      flat(self.layer(last, self.widths[last], name)(x_BHWC))
       for name in HEADS[: self.heads]
     )
 
-
-def pooled_layer(x_BHWC, width: int):
-  """3x3 convolution, relu, 2x2 max pool: half the height and width."""
-  # The relu keeps the order of values, so pooling may come first.
-  return nn.relu(Conv(width, 3, pool=True)(x_BHWC))
+  def layer(self, i: int, width: int, name=None):
+    """3x3 convolution; the first `pools` halve the height and width."""
+    return Conv(width, 3, pool=i < self.pools, name=name)
 
 
 class PooledDecoder(nn.Module):

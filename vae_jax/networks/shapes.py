@@ -22,6 +22,37 @@ def shrunk(n: int, halvings: int) -> int:
   return n
 
 
+def strides_to(seen, grids, name: str) -> tuple[int, ...]:
+  """The stride, 1 or 2, of each layer from the sides of what is seen through
+  these grids; or ValueError.
+
+  Strides of 1 come first: an image that is small already is halved less often.
+  """
+  strides, at = [], tuple(seen[:2])
+  for grid in grids:
+    stride = 1 if at == tuple(grid) else 2
+    at = tuple(shrunk(n, stride - 1) for n in at)
+    if at != tuple(grid):
+      raise ValueError(
+        f'network {name!r} cannot come from images of {seen[0]}x{seen[1]} to '
+        f'maps of {grid[0]}x{grid[1]} by halving once'
+      )
+    strides.append(stride)
+  return tuple(strides)
+
+
+def halvings(seen, grid, most: int, name: str) -> int:
+  """How often sides are halved, rounded up, until they are those of the grid:
+  0 .. most; or ValueError."""
+  for count in range(most + 1):
+    if tuple(shrunk(n, count) for n in seen[:2]) == tuple(grid):
+      return count
+  raise ValueError(
+    f'network {name!r} cannot come from images of {seen[0]}x{seen[1]} to a '
+    f'code of {grid[0]}x{grid[1]} by halving at most {most} times'
+  )
+
+
 def code_channels(latents: int, grid, name: str) -> int:
   """Channels of a code map of `latents` values on this grid; or ValueError."""
   cells = math.prod(grid)
@@ -58,11 +89,12 @@ def cropped(x_BHWC, outputs):
   return x_BHWC[:, : outputs[0], : outputs[1]]
 
 
-def depth_to_space(x_BHWC):
-  """[B, H, W, 4 C] -> [B, 2 H, 2 W, C]: sub-pixel up-sampling."""
+def depth_to_space(x_BHWC, factor: int = 2):
+  """[B, H, W, f f C] -> [B, f H, f W, C]: sub-pixel up-sampling."""
   b, h, w, c = x_BHWC.shape
-  x = x_BHWC.reshape(b, h, w, 2, 2, c // 4)
-  return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c // 4)
+  c //= factor**2
+  x = x_BHWC.reshape(b, h, w, factor, factor, c).transpose(0, 1, 3, 2, 4, 5)
+  return x.reshape(b, factor * h, factor * w, c)
 
 
 def parameter_count(params) -> int:

@@ -13,6 +13,7 @@ from vae_jax.networks.shapes import (
   flat,
   out_shape,
   shrunk,
+  strides_to,
   with_given,
 )
 
@@ -28,11 +29,15 @@ def unet(
   """A U-Net whose code is all that its decoder gets: the feature map of every
   scale and a dense summary of the coarsest, more values than pixels.
 
-  ValueError if latents is not that number, or the posterior is no Point.
+  The first scale is half of what is wanted: an image of that size is not made
+  smaller before it. ValueError if latents is not the size of the code, the
+  posterior is no Point, or what is seen is smaller than the first scale.
   """
   if heads != 1:
     raise ValueError('network unet has no z_log_sigma: use posteriors.Point')
-  sizes = unet_sizes(shapes.seen[:2], widths, dense)
+  grids = unet_grids(shapes.wanted[:2], widths)
+  strides = strides_to(shapes.seen, grids, 'unet')
+  sizes = unet_sizes(shapes.wanted[:2], widths, dense)
   if latents not in (None, sum(sizes)):
     raise ValueError(
       f'network unet with widths {widths} and dense {dense} has a code of '
@@ -40,18 +45,22 @@ def unet(
       f'{latents}'
     )
   return (
-    UNetEncoder(widths, dense),
+    UNetEncoder(widths, dense, strides),
     UNetDecoder(out_shape(shapes, size), sizes, widths, dense),
   )
 
 
 def unet_sizes(image, widths, dense: int) -> tuple[int, ...]:
   """Values in the code of a U-Net: a map for each width, then the summary."""
-  maps = [
-    math.prod(shrunk(n, i + 1) for n in image) * width
-    for i, width in enumerate(widths)
-  ]
+  grids = unet_grids(image, widths)
+  maps = [math.prod(g) * w for g, w in zip(grids, widths, strict=True)]
   return (*maps, dense)
+
+
+def unet_grids(image, widths) -> list[tuple[int, int]]:
+  """(height, width) of the map of each width: halved at each."""
+  count = len(widths)
+  return [tuple(shrunk(n, i + 1) for n in image) for i in range(count)]
 
 
 class UNetEncoder(nn.Module):
@@ -59,13 +68,14 @@ class UNetEncoder(nn.Module):
 
   widths: tuple[int, ...]
   dense: int
+  strides: tuple[int, ...]
 
   @nn.compact
   def __call__(self, seen_BHWC, given=None):
     """Posterior statistics: a tuple of [B, Z]."""
     x_BHWC, maps = seen_BHWC, []
-    for width in self.widths:
-      x_BHWC = nn.relu(Conv(width, 4, stride=2)(x_BHWC))
+    for width, stride in zip(self.widths, self.strides, strict=True):
+      x_BHWC = nn.relu(Conv(width, 4, stride=stride)(x_BHWC))
       maps.append(flat(x_BHWC))
     summary_BF = nn.Dense(self.dense)(with_given(maps[-1], given))
     return (jnp.concatenate([*maps, nn.relu(summary_BF)], -1),)

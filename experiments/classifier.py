@@ -1,0 +1,51 @@
+"""A small classifier, the judge of what other experiments decode.
+
+  python launch.py --experiment=classifier
+
+TODO
+"""
+
+import functools
+
+import numpy as np
+
+from vae_jax import reports
+from vae_jax.config import Experiment
+from vae_jax.override import override
+
+# An arm of the experiments that it judges.
+ARM = (
+  'classifier',
+  'view=views.labels',
+  'network=networks.classifier',
+  'network.widths=(16, 32)',
+  'latents=64',
+  'posterior=Point',
+  'likelihood=likelihoods.categorical',
+  'objective=reconstruction',
+  'batch_size=64',
+  'learning_rate=2e-3',
+  'steps=500',
+  'monitor=nll_nats',
+  'measures=evaluate.accuracy',
+  'baselines=()',
+  'pictures=pictures.curves',
+)
+
+
+def report(runs) -> reports.Report:
+  """Its accuracy beside that of naming the most frequent class."""
+  test = np.asarray(runs[0].data['test'].label)
+  train = np.asarray(runs[0].data['train'].label)
+  share = (test == np.bincount(train).argmax()).mean()
+  accuracy = [100 * run.results['accuracy'] for run in runs]
+  return reports.Report(
+    results={'majority_accuracy': float(share)},
+    verdicts=[
+      f'{reports.mean_and_error(accuracy, " %")} of the test images are '
+      f'classified rightly, {100 * share:.1f} % by the most frequent class'
+    ],
+  )
+
+
+experiment = functools.reduce(override, ARM[1:], Experiment(report=report))

@@ -1,0 +1,171 @@
+"""Enlarges images that were made smaller, 2x and 4x, with two nets.
+
+  python launch.py --experiment=super_resolution
+
+TODO
+"""
+
+from functools import partial
+
+import numpy as np
+
+from vae_jax import (
+  baselines,
+  evaluate,
+  figures,
+  likelihoods,
+  networks,
+  objectives,
+  pictures,
+  posteriors,
+  reports,
+  views,
+)
+from vae_jax.config import Experiment
+from vae_jax.log import words
+
+NOISE_FACTOR = 4
+
+
+def report(runs, count: int = 100, shown: int = 10) -> reports.Report:
+  """Whether each run beats every baseline, and what the 4x runs make of
+  `count` small images of uniform noise, of which `shown` are drawn."""
+  verdicts, measures, rows = reports.beats_baselines(runs).verdicts, {}, {}
+  for label, members in reports.by_label(runs).items():
+    if factor_of(members[0]) != NOISE_FACTOR:
+      continue
+    fed = [from_noise(run, count) for run in members]
+    measures[label or 'model'] = mean_of(fed)
+    verdicts.append(f'{label}: {said(fed)}' if label else said(fed))
+    rows |= noise_rows(members[0], label or 'this model', shown)
+  if not rows:
+    return reports.Report(verdicts=verdicts)
+  title = f'Noise fed to the {NOISE_FACTOR}x models'
+  return reports.Report(
+    {'fed_noise': measures},
+    {'fed_noise': figures.rows(rows, title=title)},
+    verdicts,
+  )
+
+
+def factor_of(run) -> int:
+  """How many times as large its images are as what it sees."""
+  return evaluate.whole_factor(run.test.seen.shape, run.test.wanted.shape)
+
+
+def noise(run, count: int):
+  """Uniform noise of the size of what a run sees: [count, h, w, C]."""
+  shape = count, *run.test.seen.shape[1:]
+  return np.random.default_rng(0).random(shape, np.float32)
+
+
+def from_noise(run, count: int) -> dict[str, float]:
+  """How well what it makes of noise agrees with that noise, in dB, and with the
+  bicubic enlargement of it; the share of pixels that are nearly 0 or 1."""
+  seen = noise(run, count)
+  images = np.clip(run.reconstruct(seen), 0, 1)
+  smooth = np.clip(interpolated(run, seen), 0, 1)
+  return {
+    'consistency_db': evaluate.psnr(
+      float(evaluate.inconsistency(images, seen).mean())
+    ),
+    'against_bicubic_db': evaluate.psnr(float(((images - smooth) ** 2).mean())),
+    'extreme_share': extreme(images),
+    'extreme_share_bicubic': extreme(smooth),
+    'extreme_share_test': extreme(run.test.wanted),
+  }
+
+
+def interpolated(run, seen):
+  """Bicubic enlargement to the size of the run's images."""
+  blank = np.zeros((len(seen), *run.test.wanted.shape[1:]), np.float32)
+  return baselines.bicubic(run.ex, None, views.Example(seen, blank))
+
+
+def extreme(images, margin: float = 0.1) -> float:
+  """The share of pixels that are this near to 0 or 1."""
+  return float((np.abs(images - 0.5) >= 0.5 - margin).mean())
+
+
+def mean_of(dicts) -> dict[str, float]:
+  """The mean of each figure."""
+  return {k: float(np.mean([d[k] for d in dicts])) for k in dicts[0]}
+
+
+def said(fed) -> str:
+  """One line on what came of noise."""
+  mean = mean_of(fed)
+  agrees = reports.mean_and_error([f['consistency_db'] for f in fed], ' dB')
+  return (
+    f'fed noise, its images agree with it to {agrees} after area means, and '
+    f'with its bicubic enlargement to {mean["against_bicubic_db"]:.1f} dB; '
+    f'{mean["extreme_share"]:.0%} of the pixels are nearly 0 or 1 (bicubic '
+    f'{mean["extreme_share_bicubic"]:.0%}, test images '
+    f'{mean["extreme_share_test"]:.0%})'
+  )
+
+
+def noise_rows(run, label: str, count: int) -> dict:
+  """Rows: noise, its bicubic enlargement, what the run makes of it."""
+  seen = noise(run, count)
+  size = 'x'.join(map(str, seen.shape[1:]))
+  return {
+    f'noise {size}': seen,
+    f'bicubic of {size}': interpolated(run, seen),
+    label: run.reconstruct(seen),
+  }
+
+
+def enlarged(trained, count: int = 10):
+  """Rows: what is seen, bicubic, the best baseline, the model, the target."""
+  seen, wanted, given = pictures.few(trained, count)
+  rivals = trained.results.get('baselines', {})
+  best = sorted(rivals, key=lambda name: -rivals[name]['psnr_db'])[:1]
+  rows, notes = {'seen': seen}, {}
+  for name in dict.fromkeys(['bicubic', *best]):
+    if name in trained.rivals:
+      images = trained.rivals[name]
+      rows[words(name)] = images[pictures.spread(len(images), count)]
+      notes[words(name)] = f'{rivals[name]["psnr_db"]:.1f} dB'
+  rows['this model'] = trained.reconstruct(seen, given)
+  if 'psnr_db' in trained.results:
+    notes['this model'] = f'{trained.results["psnr_db"]:.1f} dB'
+  rows['target'] = wanted
+  title = f'Unseen {trained.ex.dataset}, {factor_of(trained)}x as large'
+  return figures.rows(rows, title=title, notes=notes)
+
+
+LESSON = ('network=networks.pooled', 'likelihood=bernoulli', 'steps=4000')
+
+experiment = Experiment(
+  view=partial(views.low_resolution, factor=2),
+  # No bottleneck: it adds to the bicubic image what interpolation cannot know.
+  network=partial(networks.upscaled, widths=(32, 32, 32)),
+  latents=None,
+  posterior=posteriors.Point,
+  likelihood=likelihoods.normal,
+  objective=objectives.reconstruction,
+  batch_size=32,
+  learning_rate=2e-3,
+  steps=1500,
+  monitor='mse',
+  nll_samples=0,
+  measures=(evaluate.reconstruction, evaluate.quality, evaluate.consistency),
+  baselines=(
+    baselines.nearest,
+    baselines.bilinear,
+    baselines.bicubic,
+    baselines.lanczos,
+    baselines.ridge,
+  ),
+  pictures=(enlarged, pictures.against_baselines, pictures.curves),
+  report=report,
+  arms=(
+    ('2x_lesson', *LESSON),
+    ('2x_residual',),
+    ('4x_lesson', *LESSON, 'view.factor=4'),
+    ('4x_residual', 'view.factor=4'),
+    ('2x_photos', 'dataset=photos'),
+    ('4x_photos', 'dataset=photos', 'view.factor=4'),
+  ),
+)
