@@ -17,8 +17,8 @@ data.prepared
 data.catalogue
 convolutions_cpu figures.style
 convolutions networks.shapes figures.pixels
-networks.classifying networks.dense networks.lesson networks.skips networks.strided networks.upscaling
-networks.critics
+networks.dense networks.lesson networks.skips networks.strided
+networks.classifying networks.critics networks.upscaling
 figures.history figures.images figures.matrices figures.plots checksums
 figures.comparisons data networks priors likelihoods views
 posteriors
