@@ -51,6 +51,12 @@ def step_index(ex, n: int, devices, start: int, count: int):
   return np.ascontiguousarray(split.swapaxes(0, 1))
 
 
+def sent(index, devices):
+  """An index [D, ...] on its way to the devices, asked for by name: anything
+  else that goes there during a run is a mistake (see jax.transfer_guard)."""
+  return jax.device_put(index, data.sharded(devices, PartitionSpec('devices')))
+
+
 class Resident:
   """The whole split on every device; a call sends the index alone."""
 
@@ -63,7 +69,7 @@ class Resident:
   def __call__(self, start: int, count: int):
     """(split, index of these steps)."""
     index = step_index(self.ex, self.n, self.devices, start, count)
-    return self.placed, index
+    return self.placed, sent(index, self.devices)
 
   def close(self):
     """Nothing to end."""
@@ -105,4 +111,5 @@ class Streamed:
     index = np.arange(k * self.ex.batch_size // devices, dtype=np.int32)
     index = index.reshape(k, -1)
     index[count:] = -1
-    return np.broadcast_to(index, (devices, *index.shape))
+    index = np.broadcast_to(index, (devices, *index.shape))
+    return sent(index, self.devices)

@@ -215,7 +215,8 @@ class Orders:
       self.index(seed, int(first), start, count)
       for seed, first in zip(self.seeds, self.first_R, strict=True)
     ]
-    return self.placed, laid(np.stack(rows), len(self.devices), fill=-1)
+    index = laid(np.stack(rows), len(self.devices), fill=-1)
+    return self.placed, feed.sent(index, self.devices)
 
   def index(self, seed: int, first: int, start: int, count: int):
     """One run's examples [K, B], -1 for the steps that it has made."""
