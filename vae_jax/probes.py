@@ -1,80 +1,78 @@
-"""What codes are good for: measures of host arrays [N, ...] with labels [N].
+"""What codes know of labels and neighbours: host arrays to figures.
 
-None of them depends on how codes are rotated, shifted or scaled as a whole, so
-that codes of different kinds and sizes can be compared.
+Sets larger than the limits are subsampled evenly: [N, F] features, [N] labels.
 """
 
 import numpy as np
 
 
-def knn_accuracy(train_codes, train_labels, test_codes, test_labels, k=5):
-  """Share of test codes whose k nearest training codes vote for their label."""
+def some(limit: int, *arrays):
+  """At most `limit` rows, from all over, of arrays of equal length."""
+  n = len(arrays[0])
+  index = np.arange(min(limit, n)) * n // min(limit, n)
+  return tuple(np.asarray(array)[index] for array in arrays)
+
+
+def knn_accuracy(
+  train, test, k: int = 5, train_limit: int = 10_000, test_limit: int = 2000
+) -> float:
+  """Share of test codes whose k nearest training codes vote for their label;
+  `train` and `test` are pairs (features, labels)."""
   from sklearn.neighbors import KNeighborsClassifier
 
-  k = min(k, len(train_codes))
-  classifier = KNeighborsClassifier(k).fit(_rows(train_codes), train_labels)
-  return float(classifier.score(_rows(test_codes), test_labels))
+  x, y = some(train_limit, flat(train[0]), train[1])
+  model = KNeighborsClassifier(min(k, len(x)), algorithm='brute').fit(x, y)
+  x, y = some(test_limit, flat(test[0]), test[1])
+  return float((model.predict(x) == y).mean())
 
 
 def linear_probe(
-  train_codes, train_labels, test_codes, test_labels, strength=1.0
-):
-  """Test accuracy of a logistic regression on the codes, centred and divided by
-  one number: strength is the inverse weight of its L2 penalty there."""
+  train, test, penalty: float = 1.0, train_limit=10_000, test_limit=10_000
+) -> float:
+  """Share of test codes that a logistic regression on the training codes
+  classifies rightly; `penalty` is on half its squared weights.
+
+  Codes are centred and divided by one number: to give each feature the same
+  variance would raise the noise in the last principal components to the size
+  of the first, and with few labels that decides.
+  """
   from sklearn.linear_model import LogisticRegression
 
-  if len(np.unique(train_labels)) == 1:
-    return float((np.asarray(test_labels) == train_labels[0]).mean())
-  train, test = in_span(_rows(train_codes), _rows(test_codes))
-  # A scale of its own for each feature would raise the last components of a PCA
-  # to the first ones' size: with few labels that is what decides.
-  scale = train.std() or 1.0
-  classifier = LogisticRegression(C=strength, max_iter=10_000)
-  classifier.fit(train / scale, train_labels)
-  return float(classifier.score(test / scale, test_labels))
+  x, y = some(train_limit, flat(train[0]), train[1])
+  x_test, y_test = some(test_limit, flat(test[0]), test[1])
+  if len(np.unique(y)) < 2:  # nothing to tell apart
+    return float((y_test == y[0]).mean())
+  mean = x.mean(0)
+  scale = float((x - mean).std()) or 1.0
+  model = LogisticRegression(C=1 / penalty, max_iter=2000, tol=1e-3)
+  model.fit((x - mean) / scale, y)
+  return float((model.predict((x_test - mean) / scale) == y_test).mean())
 
 
-def in_span(train_NP, test_MP):
-  """Both, centred by train, as coordinates in the space that train spans: at
-  most N or P. With an L2 penalty no weight leaves it, so nothing is lost."""
-  mean_P = train_NP.mean(0)
-  train_NP, test_MP = train_NP - mean_P, test_MP - mean_P
-  if len(train_NP) >= train_NP.shape[1]:
-    return train_NP, test_MP
-  basis_PN = np.linalg.qr(train_NP.T)[0]
-  return train_NP @ basis_PN, test_MP @ basis_PN
-
-
-def trustworthiness(images, codes, k=5):
-  """How far the k neighbours of each code are neighbours among the images too:
-  1 if all are, about 0.5 for random codes (Venna & Kaski 2001)."""
+def trustworthiness(images, codes, k: int = 12, limit: int = 1000) -> float:
+  """How few of the codes' k nearest neighbours are none of the images' (Venna
+  & Kaski 2001): 1 if all are, about 0.5 at random."""
   from sklearn import manifold
 
-  # scikit-learn's bound, beyond which the measure is not defined.
-  k = max(1, min(k, (len(codes) - 1) // 2))
-  images, codes = _rows(images), _rows(codes)
-  return float(manifold.trustworthiness(images, codes, n_neighbors=k))
+  x, z = some(limit, flat(images), flat(codes))
+  k = max(1, min(k, (len(x) - 1) // 2))
+  return float(manifold.trustworthiness(x, z, n_neighbors=k))
 
 
-def few_labels(label_N, count: int, seed: int = 0):
-  """Positions of at most `count` random examples, sorted: as many of each class
-  while there are any. A larger count adds to a smaller one's."""
-  label_N = np.asarray(label_N)
-  order = np.random.default_rng(seed).permutation(len(label_N))
-  turn_N = np.empty(len(label_N), int)
-  for y in np.unique(label_N):
-    own = order[label_N[order] == y]
-    turn_N[own] = np.arange(len(own))
-  return np.sort(order[np.argsort(turn_N[order], kind='stable')][:count])
+def few_labels(label_N, count: int, seed: int = 0) -> np.ndarray:
+  """Positions of `count` examples drawn as equally from the classes as can be,
+  all of them if there are no more."""
+  rng = np.random.default_rng(seed)
+  order = rng.permutation(len(label_N))
+  shuffled = np.asarray(label_N)[order]
+  rank = np.empty(len(order), int)  # how many of its class come before each
+  for y in np.unique(shuffled):
+    mine = np.flatnonzero(shuffled == y)
+    rank[mine] = np.arange(len(mine))
+  return order[np.argsort(rank, kind='stable')[:count]]
 
 
-def labelled(batch, limit: int):
-  """(images [n, H, W, C], labels [n]) of at most `limit` examples from all over
-  a split, as host arrays."""
-  count = min(limit, batch.size)
-  few = batch.take(np.arange(count) * batch.size // count)
-  return np.asarray(few.images()), np.asarray(few.label)
-
-
-def _rows(x):
-  return np.asarray(x, np.float64).reshape(len(x), -1)
+def flat(x_N) -> np.ndarray:
+  """[N, ...] -> [N, F]."""
+  x_N = np.asarray(x_N)
+  return x_N.reshape(len(x_N), -1)

@@ -72,16 +72,24 @@ def _line(axes: Axes, name: str, line: Line, colour: str, dash: str) -> None:
 
 
 def _x_axis(axes: Axes, log: int | None, x_L: Sequence[float]) -> None:
-  """The axis, with a tick at each x if they are few, else at powers."""
+  """The axis, with a tick at each x that has room for its text."""
   from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
   if log is None:
     return
   axes.set_xscale('log', base=log)
-  if len(x_L) <= 8:
-    axes.xaxis.set_major_locator(FixedLocator(x_L))
+  axes.xaxis.set_major_locator(FixedLocator(_apart(x_L)))
   axes.xaxis.set_minor_locator(NullLocator())
   axes.xaxis.set_major_formatter(StrMethodFormatter('{x:g}'))
+
+
+def _apart(x_L: Sequence[float]) -> list[float]:
+  """Those of the sorted numbers that do not crowd a log axis."""
+  room, shown = np.log(x_L[-1] / x_L[0]) / 9, [x_L[0]]
+  for x in x_L[1:]:
+    if np.log(x / shown[-1]) >= room:
+      shown.append(x)
+  return shown
 
 
 def _legend(figure: Figure, all_axes: Sequence[Axes], names) -> None:
