@@ -32,31 +32,19 @@ ACCURACY = 'train/critic_accuracy'
 def report(runs, limit: int = 1000) -> reports.Report:
   """How well the codes of the test split fit the prior, before and after, with
   and without the critic; what the critic learned; the baselines."""
+  arms = reports.by_arm(runs)
   fits = {
     arm: means([fit(run, limit) for run in members])
-    for arm, members in by_arm(runs).items()
+    for arm, members in arms.items()
   }
   fits['untrained'] = fit(untrained(runs[0]), limit)
-  drawn = {f'codes_{run.arm}': codes(run) for run in firsts(runs)}
+  drawn = {f'codes_{arm}'.strip('_'): codes(arms[arm][0]) for arm in arms}
   judged = [run for run in runs if accuracies(run)]
   if judged:
     drawn['critic'] = critic(judged[0])
   verdicts = critic_verdicts(judged) + fit_verdicts(fits)
   verdicts += reports.beats_baselines(runs).verdicts
   return reports.Report({'codes_to_prior': fits}, drawn, verdicts)
-
-
-def by_arm(runs) -> dict[str, list]:
-  """Arm -> its runs."""
-  found = {}
-  for run in runs:
-    found.setdefault(run.arm, []).append(run)
-  return found
-
-
-def firsts(runs) -> list:
-  """The first run of each arm."""
-  return [members[0] for members in by_arm(runs).values()]
 
 
 def means(dicts) -> dict:
@@ -95,9 +83,9 @@ def critic_verdicts(runs) -> list[str]:
   learned = best.mean() > 0.6
   back = learned and abs(last.mean() - 0.5) < 0.5 * (best.mean() - 0.5)
   return [
-    f'the critic learns: {held(learned)}, its accuracy rises to '
+    f'the critic learns: {reports.held(learned)}, its accuracy rises to '
     f'{reports.mean_and_error(best)} (0.5: cannot tell)',
-    f'and the encoder answers: {held(back)}, at the end the accuracy is '
+    f'and the encoder answers: {reports.held(back)}, the accuracy ends at '
     f'{reports.mean_and_error(last)}',
   ]
 
@@ -112,15 +100,10 @@ def fit_verdicts(fits) -> list[str]:
   text = ', '.join(f'{value:.4f} {name}' for name, value in rivals)
   alike = 'at' if ours['mmd2'] <= ours['mmd2_null'] else 'above'
   return [
-    f'codes approach the prior: {held(nearer)}, squared MMD '
+    f'codes approach the prior: {reports.held(nearer)}, squared MMD '
     f'{ours["mmd2"]:.4f} with the critic, {text}; {alike} the level of no '
     f'difference ({ours["mmd2_null"]:.4f})'
   ]
-
-
-def held(claim) -> str:
-  """A claim's fate in words."""
-  return 'held' if claim else 'did NOT hold'
 
 
 def codes(trained):
@@ -134,21 +117,32 @@ def codes(trained):
   for radius in (1, 2, 3):
     axes.add_patch(Circle((0, 0), radius, fill=False, linewidth=0.8))
   axes.autoscale_view()
+  axes.set_title('circles: the prior at 1, 2, 3 sigma', fontsize=8, loc='left')
   return figure
 
 
 def critic(trained):
-  """Accuracy and losses of critic and encoder over the run."""
+  """Accuracy and losses of critic and encoder over the run; dotted is where
+  neither gains any more."""
+  history = [
+    {
+      'step': row['step'],
+      'critic/accuracy': row.get(ACCURACY),
+      'critic/loss': row.get('train/critic_nats'),
+      'encoder/loss': row.get('train/generator_nats'),
+    }
+    for row in trained.history
+  ]
   panels = {
-    'accuracy of the critic': (ACCURACY,),
-    'loss (nats per example)': ('train/critic_nats', 'train/generator_nats'),
+    'told apart': ('critic/accuracy',),
+    'adversarial losses': ('critic/loss', 'encoder/loss'),
   }
-  figure = figures.curves(trained.history, panels)
-  for axes, levels in zip(
-    figure.axes, [(0.5,), (2 * math.log(2), math.log(2))], strict=True
-  ):
-    for level in levels:
-      axes.axhline(level, color='black', linewidth=0.8, linestyle=':')
+  units = {'told apart': 'accuracy', 'adversarial losses': 'nats per example'}
+  figure = figures.curves(history, panels, units=units)
+  levels = (0.5,), (2 * math.log(2), math.log(2))
+  for axes, heights in zip(figure.axes, levels, strict=True):
+    for height in heights:
+      axes.axhline(height, color='black', linewidth=0.8, linestyle=':')
   return figure
 
 

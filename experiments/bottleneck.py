@@ -2,7 +2,12 @@
 
   python launch.py --experiment=bottleneck
 
-TODO
+1,500 steps an arm, 784-256-d-256-784 on `digits` with noise N(0.5, 0.5). Nets
+that never saw noise reach 9.5, 8.5, 8.9, 9.6 dB at d = 2, 8, 32, 128, where a
+PCA projection has 11.7, 13.1, 11.3, 10.2 dB: the claim held in 0 of 4.
+They pass 23, 43, 43, 37 % of the noise energy, PCA 2, 5, 22, 31 %. The same
+nets trained to denoise reach 12.7, 15.9, 17.6, 17.7 dB, the best 0.4 dB above
+ridge regression. One seed; 125 s of CPU time on a busy machine.
 """
 
 import dataclasses
@@ -36,8 +41,11 @@ def report(
     [(run, of_clean(run, train_limit, test_limit)) for run in clean]
     + [(run, of_model('denoising', run, test_limit)) for run in denoising]
   )
-  rivals = denoising[0].results.get('baselines', {})
-  flat = {name: rival['psnr_db'] for name, rival in rivals.items()}
+  flat = {
+    name: rival['psnr_db']
+    for run in denoising
+    for name, rival in run.results.get('baselines', {}).items()
+  }
   means = {
     name: {d: float(np.mean(value)) for d, value in by_d.items()}
     for name, by_d in value_S.items()
@@ -172,7 +180,7 @@ NAMES = {
   'denoising': 'AE, trained to denoise',
   'pca': 'PCA projection',
 }
-MEASURES = {'psnr_db': 'PSNR (dB)', 'share_passed': 'share of noise passed'}
+MEASURES = {'psnr_db': 'PSNR (dB)', 'share_passed': 'noise passed (share)'}
 
 
 def over_latents(value_S, flat):
@@ -205,14 +213,17 @@ def rows(runs, count: int = 8):
 
 def arms(*latents: int) -> tuple[tuple[str, ...], ...]:
   """A clean-trained and a denoising arm for each size of the code."""
-  noise = (
-    'view=views.noisy',
-    'baselines=baselines.noisy_input, baselines.ridge',
-    'pictures=pictures.denoised, pictures.curves',
-  )
-  return tuple(
-    (f'{kind} d={d}', f'latents={d}', *more)
-    for kind, more in (('clean', ()), ('denoising', noise))
+  # Ridge is the same for every size: one fit of it is enough.
+  rivals = dict.fromkeys(latents, '') | {latents[0]: ', baselines.ridge'}
+  clean = tuple((f'clean d={d}', f'latents={d}') for d in latents)
+  return clean + tuple(
+    (
+      f'denoising d={d}',
+      f'latents={d}',
+      'view=views.noisy',
+      f'baselines=baselines.noisy_input{rivals[d]}',
+      'pictures=pictures.denoised, pictures.curves',
+    )
     for d in latents
   )
 

@@ -41,4 +41,8 @@ experiment = Experiment(
   ),
   pictures=(pictures.denoised, pictures.against_baselines, pictures.curves),
   report=reports.beats_baselines,
+  arms=(
+    ('unet',),
+    ('lesson', 'network=networks.pooled', 'steps=3000'),
+  ),
 )

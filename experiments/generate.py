@@ -2,7 +2,18 @@
 
   python launch.py --experiment=generate
 
-TODO
+On `digits`, 8 latents, 3 seeds (--seed=0,1,2), by the Frechet distance between
+a classifier's features of samples and of training images: the VAE's samples
+143 +- 17, decoded codes of a plain autoencoder 697 +- 98 where they are drawn
+from N(0, I) and 65 +- 13 where they are drawn from a normal fitted to its
+training codes; unseen real images 12 +- 2. So the claim that a VAE's samples
+are better than decoded random codes holds against N(0, I) alone: what a VAE
+brings is the prior, and its blurred decodings cost it the rest. On mnist after
+5 epochs, one seed: 266, 525, 157, real images 10.
+
+Nearest-neighbour distance orders them the other way round, the VAE's 5.47
+before the autoencoder's 5.59, and prefers blurred real images to sharp ones.
+SECONDS
 """
 
 from functools import partial
@@ -14,8 +25,9 @@ from vae_jax import baselines, evaluate, fidelity, figures, networks, reports
 from vae_jax.config import Experiment
 from vae_jax.pictures import curves, reconstructions, spread
 
-REAL, BLURRED, MEAN = 'real images', 'blurred real images', 'mean image'
-NORMAL, FITTED = 'codes from N(0, I)', 'codes from a fitted normal'
+REAL, BLURRED, MEAN = 'real images', 'blurred images', 'mean image'
+JUDGED_BY = 'frechet_distance'
+NORMAL, FITTED = 'codes N(0, I)', 'codes of a fitted normal'
 
 
 def report(runs, count: int = 1000) -> reports.Report:
@@ -28,7 +40,7 @@ def report(runs, count: int = 1000) -> reports.Report:
   for run in models:
     judge = fidelity.judge_of(run, runs)
     sets = references(judge, count) | samples(run, count)
-    real = judged(judge, training_images(judge, count))
+    real = judged(judge, judge.some('train', count).seen)
     for name, images in sets.items():
       measures = fidelity.all_measures(real, judged(judge, images), count)
       shown.setdefault(name, images)
@@ -51,19 +63,13 @@ def references(judge, count: int) -> dict:
   """Unseen images, the floor; the same blurred, and the mean of all."""
   from scipy.ndimage import gaussian_filter
 
-  real = fidelity.some(judge.test.seen, count)
-  mean = training_images(judge, 10 * count).mean(0)
+  real = judge.some('test', count).seen
+  mean = judge.some('train', 10 * count).seen.mean(0)
   return {
     REAL: real,
-    BLURRED: gaussian_filter(real, (0, 1.0, 1.0, 0)),
+    BLURRED: gaussian_filter(real, (0, 0.75, 0.75, 0)),
     MEAN: np.broadcast_to(mean, real.shape),
   }
-
-
-def training_images(run, count: int):
-  """At most `count` training images, from all over."""
-  train = run.data['train']
-  return np.asarray(train.take(spread(train.size, count)).images())
 
 
 def samples(run, count: int) -> dict:
@@ -71,7 +77,7 @@ def samples(run, count: int) -> dict:
   count, seed = min(count, run.data['test'].size), run.ex.seed
   if run.arm == 'vae':
     return {run.label: run.generate(count, seed)}
-  codes = run.encode(training_images(run, 10 * count))
+  codes = run.encode(run.some('train', 10 * count).seen)
   z = np.random.default_rng(seed).normal(size=(count, codes.shape[1]))
   # The root of a covariance that may be singular.
   values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(codes.T)))
@@ -95,24 +101,19 @@ def said(members: list[dict], name: str) -> str:
 
 def against_autoencoder(models, table) -> list[str]:
   """Whether each VAE's samples are better than the same size's of an AE."""
+  floor = f'{REAL} have {said(table[REAL], JUDGED_BY)}'
   lines = []
-  labels = dict.fromkeys(run.label for run in models if run.arm == 'vae')
-  for label in labels:
+  for label in dict.fromkeys(run.label for run in models if run.arm == 'vae'):
     other = label.replace('vae', 'autoencoder', 1)
-    rivals = [name for name in table if name.startswith(f'{other}, codes')]
-    if not rivals:
-      continue
-    ours = means(table[label])['frechet_distance']
-    best = min(means(table[r])['frechet_distance'] for r in rivals)
-    parts = [
-      f'{name} {said(table[name], "frechet_distance")}' for name in rivals
-    ]
-    lines.append(
-      f'samples of a VAE are better than decoded random codes of a plain '
-      f'autoencoder: {"held" if ours < best else "did NOT hold"}; Frechet '
-      f'distance {label} {said(table[label], "frechet_distance")}, '
-      f'{", ".join(parts)}, {REAL} {said(table[REAL], "frechet_distance")}'
-    )
+    for name in (f'{other}, {NORMAL}', f'{other}, {FITTED}'):
+      if name in table:
+        ours, theirs = (means(table[k])[JUDGED_BY] for k in (label, name))
+        lines.append(
+          f'samples of {label} are better than those of {name}: '
+          f'{"held" if ours < theirs else "did NOT hold"}; Frechet distance '
+          f'{said(table[label], JUDGED_BY)} against '
+          f'{said(table[name], JUDGED_BY)}, {floor}'
+        )
   return lines
 
 
@@ -129,21 +130,24 @@ def against_blur(table) -> str:
 
 def drawn(shown: dict, table: dict, count: int = 10) -> dict:
   """Rows of what was judged, and bars of its Frechet distances."""
-  distance = {k: means(v)['frechet_distance'] for k, v in table.items()}
-  rows = {k: v[spread(len(v), count)] for k, v in shown.items()}
-  least = min(map(len, rows.values()))
-  ours = [name for name in table if name not in (REAL, BLURRED, MEAN)]
+  distance = {k: means(v)[JUDGED_BY] for k, v in table.items()}
+  # Two short lines leave more room for the images.
+  names = {k: k.replace(', ', '\n', 1) for k in shown if k != MEAN}
+  count = min(count, *map(len, shown.values()))
   return {
     'samples': figures.rows(
-      {k: v[:least] for k, v in rows.items() if k != MEAN},
+      {
+        name: shown[k][spread(len(shown[k]), count)]
+        for k, name in names.items()
+      },
       title='Real images and samples, with Frechet distances of features',
-      notes={k: f'{v:.1f}' for k, v in distance.items() if k != MEAN},
+      notes={name: f'{distance[k]:.1f}' for k, name in names.items()},
     ),
     'frechet_distances': figures.bars(
       distance,
       title='Samples against training images',
-      y_label="Frechet distance of a classifier's features",
-      highlight=ours,
+      y_label='Frechet distance of features',
+      highlight=[k for k in table if k not in (REAL, BLURRED, MEAN)],
     ),
   }
 

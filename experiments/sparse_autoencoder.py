@@ -27,19 +27,11 @@ MEASURES = ('mean_activation', 'active_share', 'hoyer_sparseness', 'psnr_db')
 def report(runs) -> reports.Report:
   """What the penalty did to the code and what it cost, and every arm beside
   the baselines; codes and reconstructions of the arms side by side."""
-  arms = by_arm(runs)
+  arms = reports.by_arm(runs)
   results = {arm: means(members) for arm, members in arms.items()}
   verdicts = penalty(arms) + reports.beats_baselines(runs).verdicts
   drawn = {'activations': activations(arms), 'side_by_side': rows(arms)}
   return reports.Report({'arms': results}, drawn, verdicts)
-
-
-def by_arm(runs) -> dict[str, list]:
-  """Arm -> its runs."""
-  found = {}
-  for run in runs:
-    found.setdefault(run.arm, []).append(run)
-  return found
 
 
 def means(runs) -> dict[str, float]:
@@ -63,44 +55,32 @@ def penalty(arms) -> list[str]:
   say = reports.mean_and_error
   factor = dense.mean() / max(low.mean(), 1e-9)
   return [
-    f'the penalty lowers the mean activation: {held(factor > 1)}, '
+    f'the penalty lowers the mean activation: {reports.held(factor > 1)}, '
     f'{say(dense)} to {say(low)}, by a factor of {factor:.1f}',
     'and the code is sparser whatever its scale: '
-    f'{held(peaked.mean() > flat.mean())}, Hoyer sparseness {say(flat)} to '
-    f'{say(peaked)}, {100 * many.mean():.0f} to {100 * few.mean():.0f} % of '
-    'the values active',
+    f'{reports.held(peaked.mean() > flat.mean())}, Hoyer sparseness '
+    f'{say(flat)} to {say(peaked)}, '
+    f'{100 * many.mean():.0f} to {100 * few.mean():.0f} % of the values active',
     f'its price: {good.mean() - worse.mean():.2f} dB PSNR '
     f'({say(good)} to {say(worse)})',
   ]
 
 
-def held(claim) -> str:
-  """A claim's fate in words."""
-  return 'held' if claim else 'did NOT hold'
-
-
 def activations(arms, limit: int = 1000):
   """Sorted |z|, a mean over test images, as it is and as a share of the code's
   L1 norm."""
-  names = {arm: arm or 'this model' for arm in arms}
-  lines = {}
+  sizes, shares = {}, {}
   for arm, members in arms.items():
-    z_NZ = np.abs(codes(members[0], limit))
-    share_NZ = z_NZ / np.maximum(z_NZ.sum(1, keepdims=True), 1e-9)
-    lines[f'|z|/{names[arm]}'] = z_NZ.mean(0)
-    lines[f'share/{names[arm]}'] = 100 * share_NZ.mean(0)
-  x = 'value of the code, largest first'
-  count = max(map(len, lines.values()))
-  history = [
-    {x: i + 1} | {k: float(v[i]) for k, v in lines.items() if i < len(v)}
-    for i in range(count)
-  ]
-  panels = {
-    'activation': tuple(f'|z|/{name}' for name in names.values()),
-    "share of the code's sum": tuple(f'share/{n}' for n in names.values()),
-  }
-  units = {'activation': r'$|z|$', "share of the code's sum": '%'}
-  return figures.curves(history, panels, x=x, units=units)
+    z_NZ, name = codes(members[0], limit), arm or 'this model'
+    share_NZ = 100 * z_NZ / np.maximum(z_NZ.sum(1, keepdims=True), 1e-9)
+    sizes[name], shares[name] = by_rank(z_NZ), by_rank(share_NZ)
+  panels = {'mean activation': sizes, '% of the L1 norm': shares}
+  return figures.lines(panels, 'value of the code, largest first', log=None)
+
+
+def by_rank(value_NZ) -> dict:
+  """1, 2, ... -> the mean over examples."""
+  return {i + 1: [v] for i, v in enumerate(value_NZ.mean(0))}
 
 
 def codes(trained, limit: int):
@@ -123,16 +103,15 @@ def rows(arms, count: int = 10):
 
 
 experiment = Experiment(
-  network=partial(networks.mlp, widths=(), rectified=True),
+  network=partial(networks.mlp, widths=(256,), rectified=True),
   latents=32,
   posterior=posteriors.Point,
   objective=objectives.sparse,
   steps=3000,
-  learning_rate=3e-3,
   monitor='nll_nats',
   measures=(evaluate.reconstruction, evaluate.quality, evaluate.sparseness),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(pictures.against_baselines, pictures.curves),
-  arms=(('plain', 'sparsity=0.0'), ('sparse', 'sparsity=1.0')),
+  arms=(('plain', 'sparsity=0.0'), ('sparse', 'sparsity=0.1')),
   report=report,
 )

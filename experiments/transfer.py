@@ -2,7 +2,13 @@
 
   python launch.py --experiment=transfer
 
-TODO
+2,000 steps an arm. Dense nets 784-32-784 for upright, rotated, inverted and
+permuted `digits`: out of its domain a net loses 18.9 dB to the one of the
+domain, worse in 12 of 12 pairs; PCA loses 14.2 dB and is then 1.0 dB better,
+though in domain it has 20.1 dB against 23.7. Between `photos` of a flower and
+of a portrait a net loses 1.4 dB, PCA 0.2 dB: there PCA is better everywhere,
+in domain too (22.5 against 20.6 dB). One seed; 139 s of CPU time on a busy
+machine. Convolutional nets: --set=network=networks.pooled --latents=128.
 """
 
 import dataclasses
@@ -138,14 +144,14 @@ def verdicts_of(psnr_S2AB) -> list[str]:
   lost_S2 = abroad(lost_S2AB)
   away_AB = ~np.eye(psnr_S2AB.shape[-1], dtype=bool)
   worse = (lost_S2AB.mean(0)[0][away_AB] > 0).sum()
-  claim = 'held' if lost_S2[:, 0].mean() > 0 else 'did NOT hold'
+  claim = 'held' if worse == away_AB.sum() else 'did NOT hold everywhere'
   gap_S = np.subtract(*abroad(psnr_S2AB).T)
   better = 'the autoencoder' if gap_S.mean() > 0 else 'PCA'
   ae, pca = np.diagonal(psnr_S2AB, axis1=2, axis2=3).mean((0, 2))
   return [
-    f'data-specific {claim}: out of its domain the autoencoder loses '
-    f'{reports.mean_and_error(lost_S2[:, 0])} dB to the one of the domain '
-    f'(worse in {worse} of {away_AB.sum()} pairs)',
+    f'data-specific: {claim}, worse out of its domain in {worse} of '
+    f'{away_AB.sum()} pairs; there the autoencoder loses '
+    f'{reports.mean_and_error(lost_S2[:, 0])} dB to the one of the domain',
     f'out of domain PCA loses {reports.mean_and_error(lost_S2[:, 1])} dB to '
     f'the PCA of the domain, and {better} is the better one by '
     f'{reports.mean_and_error(gap_S * np.sign(gap_S.mean()))} dB (in domain '
@@ -193,9 +199,6 @@ experiment = dataclasses.replace(
       (name, 'view=views.transformed', f'view.change={name}')
       for name in ('rotated', 'inverted', 'permuted')
     ),
-    *(
-      (name, f'dataset=photos:{name}', 'steps=1000')
-      for name in ('flower', 'portrait')
-    ),
+    *((name, f'dataset=photos:{name}') for name in ('flower', 'portrait')),
   ),
 )

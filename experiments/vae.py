@@ -18,7 +18,14 @@ test -ELBO 106.1 nats after 5 epochs, 103.4 after 10, 101.7 after 20 (published:
 
 from functools import partial
 
-from vae_jax import baselines, evaluate, networks, pictures, reports
+from vae_jax import (
+  baselines,
+  evaluate,
+  latent_pictures,
+  networks,
+  pictures,
+  reports,
+)
 from vae_jax.config import Experiment
 
 experiment = Experiment(
@@ -37,6 +44,8 @@ experiment = Experiment(
     pictures.prior_samples,
     pictures.manifold,
     pictures.latent_scatter,
+    latent_pictures.interpolation,
+    latent_pictures.attribute_vectors,
     pictures.curves,
   ),
   report=reports.beats_baselines,

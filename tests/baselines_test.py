@@ -5,6 +5,7 @@ import jax
 import numpy as np
 import pytest
 import scipy.ndimage
+from PIL import Image
 from sklearn import decomposition, linear_model
 
 from vae_jax import (
@@ -143,6 +144,57 @@ def test_the_mean_image_is_the_best_constant(tiny, denoising):
 def test_the_noisy_input_is_what_is_seen(tiny, denoising):
   found = baselines.noisy_input(tiny, *denoising)
   np.testing.assert_array_equal(found, denoising[1].seen)
+
+
+@pytest.fixture
+def enlarging():
+  """(train, test) where what is wanted is three times as large, in colour."""
+
+  def example(seed, n):
+    wanted = images(seed, n, 12, 15, 2)
+    blocks = wanted.reshape(n, 4, 3, 5, 3, 2)
+    return Example(blocks.mean((2, 4)), wanted)
+
+  return example(0, 80), example(1, 20)
+
+
+@pytest.mark.parametrize('name', ['nearest', 'bilinear', 'bicubic', 'lanczos'])
+def test_an_interpolation_is_that_of_pil(tiny, enlarging, name):
+  test = enlarging[1]
+  method = Image.Resampling[name.upper()]
+
+  def resized(x_HW):
+    return np.asarray(Image.fromarray(x_HW).resize((15, 12), method))
+
+  wanted = [
+    np.stack([resized(x[..., c]) for c in range(2)], -1) for x in test.seen
+  ]
+  found = getattr(baselines, name)(tiny, *enlarging)
+  np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_interpolations_need_what_is_wanted_for_its_size_alone(tiny, enlarging):
+  fit, test = enlarging
+  blank = Example(test.seen, np.zeros_like(test.wanted))
+  for baseline in (baselines.nearest, baselines.bicubic):
+    found = baseline(tiny, fit, test)
+    np.testing.assert_array_equal(found, baseline(tiny, None, blank))
+
+
+def test_ridge_and_pca_enlarge_as_those_of_scikit_learn(tiny, enlarging):
+  fit, test = enlarging
+  ridge = linear_model.Ridge(2.0).fit(rows(fit.seen), rows(fit.wanted))
+  found = baselines.ridge(tiny, *enlarging, alphas=(2.0,))
+  assert found.shape == test.wanted.shape
+  wanted = ridge.predict(rows(test.seen))
+  np.testing.assert_allclose(rows(found), wanted, atol=1e-4)
+  pca = decomposition.PCA(4).fit(rows(fit.seen))
+  linear = linear_model.LinearRegression()
+  linear.fit(pca.transform(rows(fit.seen)), rows(fit.wanted))
+  found = baselines.pca(tiny, *enlarging, components=4)
+  assert found.shape == test.wanted.shape
+  wanted = linear.predict(pca.transform(rows(test.seen)))
+  np.testing.assert_allclose(rows(found), wanted, atol=1e-5)
 
 
 def test_a_linear_autoencoder_finds_what_pca_finds(tiny):

@@ -80,10 +80,6 @@ def examples(split, state):
   return jax.device_get(evaluate.examples(EX, split, EX.hyper(), key))
 
 
-def images(seed, *shape):
-  return np.random.default_rng(seed).random(shape, np.float32)
-
-
 def test_psnr_is_ten_decibels_for_a_tenth():
   assert evaluate.psnr(1.0) == 0.0
   np.testing.assert_allclose(evaluate.psnr(0.1), 10.0)
@@ -244,3 +240,67 @@ def test_a_split_on_the_host_gives_the_same_figures_piece_by_piece(
   assert len(list(evaluate.pieces(host, 4, 2))) == 3
   found = pooled(host, hyper, state)
   assert found == pytest.approx(whole, rel=1e-5)
+
+
+def test_consistency_is_of_the_image_made_small_against_what_was_seen():
+  rng = np.random.default_rng(0)
+  image = rng.uniform(-0.3, 1.3, (3, 4, 6, 2)).astype(np.float32)
+  seen = rng.random((3, 2, 3, 2), np.float32)
+  model = types.SimpleNamespace(reconstruct=lambda params, seen, given: image)
+  example = views.Example(seen, np.zeros_like(image))
+  value_B = evaluate.consistency(model, {}, example, None, EX.hyper())
+  blocks = np.clip(image, 0, 1).reshape(3, 2, 2, 3, 2, 2).mean((2, 4))
+  wanted = ((blocks - seen) ** 2).mean((1, 2, 3))
+  assert set(value_B) == {'consistency_mse'}
+  np.testing.assert_allclose(value_B['consistency_mse'], wanted, rtol=1e-5)
+  figures = evaluate.derived({'consistency_mse': wanted.mean()})
+  psnr = -10 * np.log10(wanted.mean())
+  np.testing.assert_allclose(figures['consistency_db'], psnr, rtol=1e-6)
+
+
+def test_pixels_repeated_are_consistent_with_what_was_seen():
+  seen = np.random.default_rng(0).random((3, 2, 3, 2), np.float32)
+  image = seen.repeat(4, 1).repeat(4, 2)
+  found = evaluate.inconsistency(image, seen)
+  np.testing.assert_allclose(found, np.zeros(3), atol=1e-12)
+
+
+@pytest.mark.parametrize('large', [(3, 5, 6, 1), (3, 4, 9, 1), (3, 1, 1, 1)])
+def test_consistency_needs_one_whole_factor(large):
+  with pytest.raises(ValueError, match='not a whole number of times'):
+    evaluate.whole_factor((3, 2, 3, 1), large)
+  assert evaluate.whole_factor((3, 2, 3, 1), (3, 4, 6, 1)) == 2
+
+
+def codes(rows):
+  """A model whose codes are these."""
+  z_BZ = jnp.asarray(rows, jnp.float32)
+  return types.SimpleNamespace(
+    encode=lambda params, seen, given: types.SimpleNamespace(mean=z_BZ),
+    active=z_BZ.shape[1],
+  )
+
+
+def test_sparseness_is_hoyers_and_counts_what_is_not_zero():
+  rows = [[2, 2, -2, 2], [0, 0, -3, 0], [0, 0, 0, 0], [3, 4, 0, 0]]
+  example = views.Example(None, None)
+  found = evaluate.sparseness(codes(rows), {}, example, None, None)
+  np.testing.assert_allclose(found['mean_activation'], [2, 0.75, 0, 1.75])
+  np.testing.assert_allclose(found['active_share'], [1, 0.25, 0, 0.5])
+  # The last by hand: (2 - 7 / 5) / (2 - 1).
+  wanted = [0, 1, 0, 0.6]
+  np.testing.assert_allclose(found['hoyer_sparseness'], wanted, atol=1e-6)
+
+
+def test_only_the_mean_activation_sees_the_scale_of_a_code():
+  rows = np.maximum(np.random.default_rng(0).standard_normal((6, 8)), 0)
+  example = views.Example(None, None)
+  one, ten = (
+    evaluate.sparseness(codes(c * rows), {}, example, None, None)
+    for c in (1, 10)
+  )
+  np.testing.assert_allclose(
+    ten['mean_activation'], 10 * one['mean_activation'], rtol=1e-6
+  )
+  for name in ('active_share', 'hoyer_sparseness'):
+    np.testing.assert_allclose(ten[name], one[name], rtol=1e-5)

@@ -84,8 +84,8 @@ def test_a_spread_between_two_modes_is_imprecise():
 
 def test_precision_and_recall_by_hand():
   real = np.array([[0.0], [1.0], [2.0], [4.0]])
-  fake = np.array([[3.0], [5.0], [9.0]])
-  # Radii, k = 1: 1, 1, 1, 2 and 2, 2, 4.
+  fake = np.array([[3.0], [5.0], [6.5]])
+  # Radii, k = 1: 1, 1, 1, 2 and 2, 1.5, 1.5.
   assert fidelity.precision_recall(real, fake, k=1) == (2 / 3, 3 / 4)
   # 3 lies in two balls, 5 in one; only those of 2 and 4 hold any.
   assert fidelity.density_coverage(real, fake, k=1) == (1.0, 0.5)

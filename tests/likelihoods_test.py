@@ -174,3 +174,26 @@ def test_the_mean_of_a_learned_normal_is_its_first_half():
   mean, log_sigma = draw(0, *SHAPE), draw(1, *SHAPE)
   found = likelihoods.normal(None).mean(np.concatenate([mean, log_sigma], -1))
   np.testing.assert_array_equal(found, mean)
+
+
+def test_a_categorical_agrees_with_scipy():
+  logits = 3 * draw(0, 5, 1, 1, 4)
+  one_hot = np.eye(4, dtype=np.float32)[[0, 3, 1, 1, 2]].reshape(5, 1, 1, 4)
+  p = scipy.special.softmax(logits.astype(np.float64), -1)
+  wanted = scipy.stats.multinomial.logpmf(one_hot, 1, p).ravel()
+  found = likelihoods.categorical()(logits, one_hot)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+  mean = likelihoods.categorical().mean(logits)
+  np.testing.assert_allclose(mean, p, rtol=1e-5)
+
+
+def test_a_categorical_draws_one_class_as_often_as_it_is_likely():
+  logits = np.repeat(draw(0, 1, 1, 2, 3), 4000, 0)
+  likelihood = likelihoods.categorical()
+  samples = np.asarray(jax.jit(likelihood.sample)(logits, keys(4000)))
+  np.testing.assert_array_equal(samples.sum(-1), np.ones((4000, 1, 2)))
+  assert set(np.unique(samples)) == {0.0, 1.0}
+  p = np.asarray(likelihood.mean(logits))[0]
+  # Four standard errors of a share.
+  error = np.abs(samples.mean(0) - p) / np.sqrt(p * (1 - p) / 4000)
+  assert error.max() < 4

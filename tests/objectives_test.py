@@ -11,6 +11,7 @@ import scipy.special
 import scipy.stats
 
 from vae_jax import (
+  evaluate,
   likelihoods,
   networks,
   objectives,
@@ -244,3 +245,162 @@ def test_a_perfect_image_has_no_structural_loss():
   )
   loss, _ = objectives.structural(model, {}, views.Example(x, x), None, None)
   np.testing.assert_allclose(loss, 0, atol=0.01)  # nats would be about 70
+
+
+def test_sparse_is_reconstruction_and_the_l1_norm_of_each_code(tiny):
+  z_BZ = jnp.array([[1.0, -2.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 4.0]])
+  model = stub()
+  model.infer = lambda params, example, key_B: (z_BZ, jnp.zeros((3, 1)))
+  model.active = 3
+  for weight in (0.0, 2.0):
+    loss, metrics = objectives.sparse(
+      model, {}, EXAMPLE, None, hyper(tiny, sparsity=weight)
+    )
+    assert float(loss) == 3.0 + weight * 2.5
+    np.testing.assert_allclose(metrics['mean_activation'], 2.5 / 3)
+    assert float(metrics['nll_nats']) == 3.0
+
+
+@pytest.fixture
+def game(tiny, batch):
+  """(model, params, example, keys, Hyper) of a small adversarial one."""
+  ex = dataclasses.replace(
+    tiny,
+    posterior=posteriors.Point,
+    objective=objectives.adversarial,
+    critic=functools.partial(networks.critic, widths=(8,)),
+    beta=3.0,
+  )
+  model = ex.model(batch)
+  example = ex.view(batch.take(np.arange(6)), None, None)
+  return model, parameters(model, example), example, keys(6), ex.hyper()
+
+
+def losses_alone(model, params, example):
+  """(reconstruction, critic's loss, encoder's loss): no gradient is stopped."""
+  z_BZ = model.encode(params, example.seen).mean
+  _, key_p = jax.vmap(lambda key: tuple(jax.random.split(key, 2)))(keys(6))
+  outputs = model.decode(params, z_BZ)
+  nll = -model.log_likelihood(outputs, example.wanted).mean()
+  real_B = jax.nn.sigmoid(model.critic(params, priors.noise(key_p, 3)))
+  fake_B = jax.nn.sigmoid(model.critic(params, z_BZ))
+  critic = -(jnp.log(real_B) + jnp.log(1 - fake_B)).mean()
+  return nll, critic, -jnp.log(fake_B).mean()
+
+
+def test_each_player_follows_the_gradient_of_its_own_loss_alone(game):
+  model, params, example, key_B, numbers = game
+
+  @jax.jit
+  def gradients(params):
+    ours = jax.grad(objectives.adversarial, 1, has_aux=True)
+    found, metrics = ours(model, params, example, key_B, numbers)
+    alone = jax.jacobian(losses_alone, 1)(model, params, example)
+    return found, metrics, alone
+
+  found, metrics, (nll, critic, encoder) = gradients(params)
+  wanted = {
+    'encoder': jax.tree.map(
+      lambda a, b: a + 3.0 * b, nll['encoder'], encoder['encoder']
+    ),
+    'decoder': nll['decoder'],
+    'critic': critic['critic'],
+  }
+  assert found.keys() == wanted.keys()
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+    found,
+    wanted,
+  )
+  # Each gradient that is held back is there: stopping it is what is tested.
+  for held_back in (critic['encoder'], encoder['critic']):
+    assert all(np.abs(g).max() > 1e-4 for g in jax.tree.leaves(held_back))
+  values = losses_alone(model, params, example)
+  names = ('nll_nats', 'critic_nats', 'generator_nats')
+  for name, value in zip(names, values, strict=True):
+    np.testing.assert_allclose(metrics[name], value, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ('real', 'fake', 'accuracy'),
+  [(1.0, -1.0, 1.0), (-1.0, 1.0, 0.0), (1.0, 1.0, 0.5), (-1.0, -1.0, 0.5)],
+)
+def test_the_accuracy_is_the_share_of_codes_and_draws_told_apart(
+  tiny, real, fake, accuracy
+):
+  model = stub()
+  draws = types.SimpleNamespace(sample=lambda key_B: jnp.full((3, 2), real))
+  model.prior = lambda params, given: draws
+  model.infer = lambda *args: (jnp.full((3, 2), fake), None)
+  model.critic = lambda params, z_BZ: z_BZ[:, 0]
+  loss, metrics = objectives.adversarial(
+    model, {}, EXAMPLE, keys(3), hyper(tiny, beta=2.0)
+  )
+  assert float(metrics['critic_accuracy']) == accuracy
+  critic = math.log1p(math.exp(-real)) + math.log1p(math.exp(fake))
+  encoder = math.log1p(math.exp(-fake))
+  np.testing.assert_allclose(metrics['critic_nats'], critic, rtol=1e-6)
+  np.testing.assert_allclose(loss, 3.0 + critic + 2 * encoder, rtol=1e-6)
+
+
+def test_a_critic_that_cannot_tell_costs_two_log_two(game):
+  model, params, example, key_B, numbers = game
+  params['critic'] = jax.tree.map(jnp.zeros_like, params['critic'])
+  _, metrics = objectives.adversarial(model, params, example, key_B, numbers)
+  np.testing.assert_allclose(metrics['critic_nats'], 2 * math.log(2), rtol=1e-6)
+  np.testing.assert_allclose(metrics['generator_nats'], math.log(2), rtol=1e-6)
+
+
+def mistaken_model(z_mean, z_log_sigma, z_mask=None):
+  """Of two codes (mean, s) for images of four pixels, each decoded as 0.5."""
+  q = posteriors.Normal(jnp.float32(z_mean), jnp.float32(z_log_sigma), z_mask)
+  return types.SimpleNamespace(
+    encode=lambda params, seen, given: q,
+    decode=lambda params, z, given, teacher: jnp.full((len(z), 2, 2, 1), 0.5),
+    likelihood=types.SimpleNamespace(mean=lambda outputs: outputs),
+    z_mask=z_mask,
+  )
+
+
+def test_the_mistaken_objective_makes_exactly_the_lessons_mistake(tiny):
+  ones_BZ = jnp.ones((2, 3))
+  model = mistaken_model(0 * ones_BZ, ones_BZ)
+  wanted_BHWC = jnp.array([[[[1.0], [0.5]], [[0.0], [0.5]]]] * 2)
+  example = views.Example(wanted_BHWC, wanted_BHWC)
+  loss, metrics = objectives.mistaken_elbo(
+    model, {}, example, keys(2), hyper(tiny)
+  )
+  # mu = 0, s = 1, by hand: (e - 2) / 2 where the KL is (e^2 - 3) / 2.
+  np.testing.assert_allclose(metrics['mistaken_kl'], 3 * 0.359141, rtol=1e-5)
+  q = model.encode(None, None, None)
+  true_BZ = posteriors.kl(q, priors.StandardNormal(3), None)
+  np.testing.assert_allclose(true_BZ, np.full((2, 3), 2.194528), rtol=1e-5)
+  # Summed over pixels: 784 times the mean of the lesson's 784.
+  assert float(metrics['squared_error']) == 0.5
+  np.testing.assert_allclose(loss, 0.5 + 3 * 0.359141, rtol=1e-5)
+
+
+def test_the_mistaken_objective_counts_no_masked_latent(tiny):
+  zeros_BZ = jnp.zeros((2, 3))
+  s_BZ = jnp.array([[1.0, 0.0, 0.0]] * 2)
+  model = mistaken_model(zeros_BZ, s_BZ, jnp.array([1.0, 0.0, 0.0]))
+  images_BHWC = jnp.full((2, 2, 2, 1), 0.5)
+  _, metrics = objectives.mistaken_elbo(
+    model, {}, views.Example(images_BHWC, images_BHWC), keys(2), hyper(tiny)
+  )
+  np.testing.assert_allclose(metrics['mistaken_kl'], 0.359141, rtol=1e-5)
+
+
+def test_the_mistaken_measure_is_the_mistaken_objective(tiny, batch):
+  model = tiny.model(batch)
+  example = tiny.view(batch.take(np.arange(5)), None, None)
+  params = parameters(model, example)
+
+  def of(f):
+    return f(model, params, example, keys(5), tiny.hyper())
+
+  loss, _ = of(objectives.mistaken_elbo)
+  value_B = of(evaluate.mistaken_elbo)['mistaken_loss']
+  assert value_B.shape == (5,)
+  np.testing.assert_allclose(value_B.mean(), loss, rtol=1e-6)
+  assert abs(loss - of(evaluate.elbo)['nelbo_nats'].mean()) > 1

@@ -1,12 +1,23 @@
 import csv
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import vae_jax
-from vae_jax import config, data, loop, run, use
+from vae_jax import (
+  config,
+  data,
+  likelihoods,
+  loop,
+  networks,
+  posteriors,
+  run,
+  use,
+  views,
+)
 
 
 @pytest.fixture
@@ -144,4 +155,51 @@ def test_images_of_another_size_are_refused_and_nothing_is_written(
   with pytest.raises(loop.Refused, match='large.npz.*6x5x1, not 8x8x1'):
     source = tmp_path / 'large.npz'
     use.use('embed', outcome.run_dir, source, tmp_path / 'out', '1', '0')
+  assert not (tmp_path / 'out').exists()
+
+
+@pytest.fixture
+def conditional(tiny, grey, tmp_path):
+  """A short run of a model that is given labels, and where it lies."""
+  ex = dataclasses.replace(tiny, dataset='tiny', steps=4, view=views.labelled)
+  return run.fit('tiny', ex, tmp_path / 'conditional')
+
+
+def test_a_labelled_model_generates_the_classes_in_turn(conditional, tmp_path):
+  out = tmp_path / 'out'
+  paths = use.use('generate', conditional.run_dir, None, out, '7', '3')
+  assert len(paths) == 1 + 7
+  found = np.asarray(Image.open(paths[1 + 4])) / 255
+  given = np.eye(3, dtype=np.float32)[np.arange(7) % 3]
+  wanted = conditional.trained.generate(7, 3, given)[4, ..., 0]
+  np.testing.assert_allclose(found, wanted, atol=0.5 / 255 + 1e-6)
+  with Image.open(paths[0]) as picture:
+    assert picture.height > picture.width / 2  # two rows of three classes
+
+
+@pytest.mark.parametrize('mode', ['embed', 'reconstruct'])
+def test_a_labelled_model_needs_labels_that_images_do_not_have(
+  mode, conditional, tmp_path
+):
+  np.savez(tmp_path / 'mine.npz', x=np.zeros((3, 6, 5), np.uint8))
+  with pytest.raises(loop.Refused, match=f'label of each image: --mode={mode}'):
+    source, out = tmp_path / 'mine.npz', tmp_path / 'out'
+    use.use(mode, conditional.run_dir, source, out, '1', '0')
+  assert not (tmp_path / 'out').exists()
+
+
+def test_a_classifier_makes_no_images(tiny, grey, tmp_path):
+  ex = dataclasses.replace(
+    tiny,
+    dataset='tiny',
+    steps=4,
+    view=views.labels,
+    likelihood=likelihoods.categorical,
+    network=functools.partial(networks.classifier, widths=(2,)),
+    posterior=posteriors.Point,
+  )
+  # Of three classes, which are not the colours of an image.
+  run_dir = run.fit('tiny', ex, tmp_path / 'classifier').run_dir
+  with pytest.raises(loop.Refused, match='makes no images'):
+    use.use('generate', run_dir, None, tmp_path / 'out', '2', '0')
   assert not (tmp_path / 'out').exists()

@@ -5,8 +5,8 @@ Each is None where the model or its data has no such walk.
 
 import numpy as np
 
-from vae_jax import evaluate, figures
-from vae_jax.pictures import few
+from vae_jax import figures
+from vae_jax.pictures import few, spread
 
 
 def interpolation(trained, rows: int = 6, steps: int = 9, slerp: bool = False):
@@ -86,10 +86,7 @@ def attribute_vectors(trained, rows: int = 10, limit: int = 2000):
 
 def class_means(trained, limit: int) -> dict:
   """Class -> mean code [Z], of some training images: at most `limit`."""
-  train = trained.data['train']
-  count = min(limit, train.size)
-  batch = train.take(np.arange(count) * train.size // count)
-  key = evaluate.evaluation_key(trained.state)
-  seen = evaluate.examples(trained.ex, batch, trained.hyper, key).seen
-  codes, label = trained.encode(np.asarray(seen)), np.asarray(batch.label)
+  codes = trained.encode(trained.some('train', limit).seen)
+  label = np.asarray(trained.data['train'].label)
+  label = label[spread(len(label), limit)]
   return {int(y): codes[label == y].mean(0) for y in np.unique(label)}

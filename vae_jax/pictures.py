@@ -57,14 +57,17 @@ def spread(n: int, count: int):
 
 def prior_samples(trained, rows: int = 8, columns: int = 16):
   """Mean images of draws from the prior."""
-  images = trained.generate(rows * columns, trained.ex.seed)
+  given = trained.test.given
+  if given is not None:
+    given = given[np.arange(rows * columns) % len(given)]
+  images = trained.generate(rows * columns, trained.ex.seed, given)
   images = images.reshape(rows, columns, *images.shape[1:])
   return figures.grid(images, title='Decoded draws from the prior')
 
 
 def manifold(trained, size: int = 20):
   """Decoded codes on quantiles of a standard normal prior; for two latents."""
-  if trained.ex.latents != 2:
+  if trained.ex.latents != 2 or trained.test.given is not None:
     return None
   quantiles = (np.arange(size) + 0.5) / size
   z = np.array([NormalDist().inv_cdf(float(q)) for q in quantiles])

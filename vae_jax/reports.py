@@ -52,6 +52,19 @@ def by_label(runs) -> dict[str, list]:
   return found
 
 
+def by_arm(runs) -> dict[str, list]:
+  """Arm -> its runs, in order."""
+  found = {}
+  for run in runs:
+    found.setdefault(run.arm, []).append(run)
+  return found
+
+
+def held(claim) -> str:
+  """A claim's fate in words."""
+  return 'held' if claim else 'did NOT hold'
+
+
 def against_rivals(runs, metric: str) -> str:
   """One line on runs of one label, as means over them; '' without rivals."""
   if any(metric not in run.results for run in runs):

@@ -19,7 +19,7 @@ from vae_jax import (
 )
 from vae_jax.config import ConfigError
 from vae_jax.loop import Refused
-from vae_jax.trained import Trained
+from vae_jax.trained import Trained, by
 
 NUMBERS = {'count': '64', 'seed': '0'}  # and their defaults, as flags say them
 
@@ -67,6 +67,10 @@ def use(mode: str, run_dir, source, out_dir, count: str, seed: str):
     if trained.ex.posterior is posteriors.Point:
       run.say('note: this model has no prior of its own; codes are N(0, 1)')
     return generate(trained, count, seed, out_dir)
+  if asked(trained, 1) is not None:
+    raise Refused(
+      f'{run_dir} needs the label of each image: --mode={mode} has none'
+    )
   images, names = read(source)
   try:
     return {'embed': embed, 'reconstruct': reconstruct}[mode](
@@ -125,9 +129,15 @@ def reconstruct(trained: Trained, images, names, out_dir):
 
 
 def generate(trained: Trained, count: int, seed: int, out_dir):
-  """Writes images of draws from the prior, and a grid of them."""
-  found = trained.generate(count, seed)
-  columns = min(count, 16)
+  """Writes images of draws from the prior, the classes in turn if it is given
+  any, and a grid of them; Refused if it makes no images."""
+  given = asked(trained, count)
+  found = trained.generate(count, seed, given)
+  # As many channels as the dataset has, or they are classes.
+  if found.shape[-1] not in {1, 3} & {trained.data['test'].shape[-1]}:
+    raise Refused(f'this model makes no images, but {by(found.shape[1:])}')
+  # A column is a class, where one is asked for.
+  columns = min(count, 16 if given is None else given.shape[1])
   whole = found[: count // columns * columns]
   grid = whole.reshape(-1, columns, *whole.shape[1:])
   picture = made(out_dir) / 'samples.png'
@@ -135,6 +145,20 @@ def generate(trained: Trained, count: int, seed: int, out_dir):
   figures.save(figures.grid(grid, title=title), picture)
   names = [f'{i:05d}' for i in range(count)]
   return [picture, *write_images(found, names, out_dir)]
+
+
+def asked(trained: Trained, count: int):
+  """One-hot labels, the classes in turn: [count, Y]; None for a model that is
+  given none. Refused if it is given something else."""
+  batch = trained.data['test']
+  given = config.example_shapes(trained.ex, batch).given
+  if given is None:
+    return None
+  if given.shape[1:] != (len(batch.classes),):
+    raise Refused('this model is given more than an image or a label')
+  return np.eye(len(batch.classes), dtype=np.float32)[
+    np.arange(count) % len(batch.classes)
+  ]
 
 
 def write_images(images, names, out_dir) -> list[pathlib.Path]:

@@ -19,4 +19,5 @@ class DenseCritic(nn.Module):
   @nn.compact
   def __call__(self, z_BZ):
     """The logit of each code: [B, 1]."""
-    return nn.Dense(1)(relu_layers(z_BZ, self.widths))
+    x_BF = relu_layers(z_BZ, self.widths)
+    return nn.Dense(1)(x_BF)
