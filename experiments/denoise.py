@@ -2,9 +2,10 @@
 
   python launch.py --experiment=denoise
 
-600 steps on `digits`: PSNR 19.3 dB on the test split, 2.1 dB above a ridge
-regression fitted on the same images with eight draws of the noise. 23 s on two
-CPU cores with a warm compilation cache, 35 s with a cold one.
+A small U-Net after 600 steps on `digits`: PSNR 19.35 dB on the test split, 2.06
+above a ridge regression fitted on the same images with eight draws of the
+noise. The lesson's net after 3,000 steps: 16.19 dB, 1.10 below ridge. 23 s for
+the U-Net on two CPU cores with a warm compilation cache, 35 s with a cold one.
 """
 
 from functools import partial

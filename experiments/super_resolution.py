@@ -2,7 +2,13 @@
 
   python launch.py --experiment=super_resolution
 
-TODO
+PSNR on the test split, best baseline beside it. `digits`: 2x 33.8 dB (ridge
+23.7), 4x 22.9 (18.6); `photos`: 2x 28.0 (lanczos 27.8), 4x 24.6 (24.4). The
+lesson's net, through 128 numbers: 2x 20.1, 3.5 dB below ridge and 0.05 below
+bicubic, 4x 19.5. Noise fed to it becomes shapes like digits that agree with
+the noise to 7.5 dB only; the 4x residual net draws strokes that do to 23.2 dB.
+With --dataset=mnist the residual nets reach 28.6 (ridge 22.4) and 19.6 (16.4).
+354 s on two CPU cores shared with other work, 177 s of them CPU time.
 """
 
 from functools import partial

@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import pictures, train
+from vae_jax import pictures, train, views
 from vae_jax.trained import Trained
 
 
@@ -119,3 +119,17 @@ def test_the_bars_hold_the_model_and_its_rivals(trained):
 def test_shown_examples_come_from_all_over_the_split():
   np.testing.assert_array_equal(pictures.spread(300, 3), [0, 100, 200])
   np.testing.assert_array_equal(pictures.spread(2, 10), [0, 1])
+
+
+def test_a_labelled_model_draws_samples_with_the_labels_of_the_test_split(
+  tiny, trained
+):
+  ex = dataclasses.replace(tiny, latents=2, view=views.labelled)
+  hyper, batch = ex.hyper(), trained.data['train']
+  state = train.init(jax.random.key(0), ex, hyper, batch)
+  labelled = Trained(ex, trained.data, hyper, state)
+  mosaic = images(pictures.prior_samples(labelled, rows=3, columns=4))[0]
+  given = labelled.test.given[[*range(10), 0, 1]]
+  wanted = labelled.generate(12, ex.seed, given)[11].squeeze()
+  np.testing.assert_allclose(mosaic.squeeze()[-6:, -5:], wanted, atol=1e-6)
+  assert pictures.manifold(labelled) is None  # of which class?

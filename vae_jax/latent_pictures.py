@@ -32,7 +32,7 @@ def interpolation(trained, rows: int = 6, steps: int = 9, slerp: bool = False):
     mosaic,
     title='Between two unseen images, through their mean codes',
     x_label='share of the second code',
-    x_ticks=['first', *(f'{t:.2g}' for t in t_S), 'second'],
+    x_ticks=['first', *(f'{t:.3g}' for t in t_S), 'second'],
   )
 
 
@@ -79,8 +79,10 @@ def attribute_vectors(trained, rows: int = 10, limit: int = 2000):
     moved_SZ = code_Z + parts[:, None] * (means[b] - means[a])
     images = [trained.test.wanted[one], trained.decode(moved_SZ)]
     shown[f'{names[a]} to {names[b]}'] = np.concatenate(images)
-  said = ', '.join(f'{part:.2g}' for part in parts)
-  title = f'Unseen image; its code plus the class difference times\n{said}'
+  said = ', '.join(f'{part:g}' for part in parts)
+  title = (
+    f'Unseen image, and its code plus the difference of classes times\n{said}'
+  )
   return figures.rows(shown, title=title)
 
 

@@ -39,9 +39,9 @@ def low_resolution(batch, key_B, hyper, factor: int = 2) -> Example:
   """Sees the means of blocks of factor x factor pixels and must produce the
   image. ValueError if the blocks do not divide it.
 
-  Area means, and not a strided or a bicubic reduction, are what the PSNR of
-  nearest, bilinear, bicubic and lanczos up-sampling in other people's tables
-  for MNIST belong to: 17.9, 18.4, 19.9 and 20.5 dB at 2x.
+  From these, nearest, bilinear, bicubic and Lanczos up-sampling of MNIST's test
+  split have 17.9, 18.3, 19.9 and 20.5 dB at 2x, unclipped; a strided or bicubic
+  reduction gives other figures.
   """
   del key_B, hyper
   x_BHWC = batch.images()
