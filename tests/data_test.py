@@ -637,8 +637,6 @@ def test_photos_are_colour_patches_of_three_pictures():
   np.testing.assert_array_equal(first, flower[:32, :32])
 
 
-def test_a_path_may_hold_commas_and_a_word_may_not():
+def test_a_path_may_hold_commas():
   ex = override.override(config.Experiment(), 'dataset=folder:/a, b/c')
   assert ex.dataset == 'folder:/a, b/c'
-  with pytest.raises(config.ConfigError, match='list of values'):
-    override.override(ex, 'dataset=digits,photos')

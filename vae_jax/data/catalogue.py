@@ -1,5 +1,7 @@
 """Name -> dataset."""
 
+import functools
+
 from vae_jax.data import arrays, folder, selecting
 from vae_jax.data.batch import Batch, DataError, checked
 from vae_jax.data.embedded import digits, photos
@@ -28,9 +30,13 @@ def load(name: str, data_dir: str | None = None) -> dict[str, Batch]:
 def named(name: str, data_dir: str | None) -> dict[str, Batch]:
   """The splits of an embedded set or one of tensorflow-datasets."""
   if name in EMBEDDED:
-    splits = EMBEDDED[name]()
-    return {split: checked(batch) for split, batch in splits.items()}
+    return dict(_drawn(EMBEDDED[name]))
   return prepared(name, data_dir, (*EMBEDDED, 'folder:PATH', 'npz:PATH'))
+
+
+@functools.cache  # the runs of a grid ask for the same set again and again
+def _drawn(make) -> dict[str, Batch]:
+  return {split: checked(batch) for split, batch in make().items()}
 
 
 def read(source: str) -> tuple[Batch, list[str]]:

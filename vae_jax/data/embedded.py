@@ -1,6 +1,5 @@
 """Datasets made of what scikit-learn and matplotlib carry: no network."""
 
-import functools
 import gzip
 import importlib.util
 import pathlib
@@ -18,7 +17,6 @@ PICTURES = {
 }
 
 
-@functools.cache
 def digits() -> dict[str, Batch]:
   """1,797 handwritten digits of scikit-learn in MNIST's geometry, 28x28.
 
@@ -54,7 +52,6 @@ def _redraw(x_88):
   return np.pad(np.rint(area).astype(np.uint8), 2).ravel()
 
 
-@functools.cache
 def photos() -> dict[str, Batch]:
   """32x32 colour patches of three photographs, class = photograph.
 
