@@ -81,3 +81,12 @@ def test_the_fit_is_a_pure_function_that_looks_at_so_many_codes_only():
 def test_constant_codes_and_a_single_one_have_finite_figures():
   for z in (np.zeros((32, 3)), np.zeros((1, 2))):
     assert all(np.isfinite(v) for v in matching.fit(z).values())
+
+
+def test_codes_and_draws_are_compared_as_mmd2_compares_them():
+  z, draws = normals(20, 3, 0.5), normals(60, 3, seed=1).reshape(3, 20, 3)
+  ours, null = matching.against_draws(z, draws)
+  np.testing.assert_allclose(ours, [matching.mmd2(z, d) for d in draws])
+  pairs = [(0, 2), (1, 0), (2, 1)]
+  wanted = [matching.mmd2(draws[a], draws[b]) for a, b in pairs]
+  np.testing.assert_allclose(null, wanted)

@@ -321,6 +321,26 @@ def test_each_player_follows_the_gradient_of_its_own_loss_alone(game):
     np.testing.assert_allclose(metrics[name], value, rtol=1e-5)
 
 
+def test_without_beta_the_critic_only_watches_a_plain_autoencoder(game):
+  model, params, example, _, numbers = game
+  numbers = numbers.replace(beta=jnp.float32(0))
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def gradient(objective, params):
+    f = jax.grad(objective, 1, has_aux=True)
+    return f(model, params, example, keys(6), numbers)[0]
+
+  ours = gradient(objectives.adversarial, params)
+  plain = gradient(objectives.reconstruction, params)
+  for side in ('encoder', 'decoder'):
+    jax.tree.map(
+      functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
+      ours[side],
+      plain[side],
+    )
+  assert all(np.abs(g).max() > 1e-4 for g in jax.tree.leaves(ours['critic']))
+
+
 @pytest.mark.parametrize(
   ('real', 'fake', 'accuracy'),
   [(1.0, -1.0, 1.0), (-1.0, 1.0, 0.0), (1.0, 1.0, 0.5), (-1.0, -1.0, 0.5)],
