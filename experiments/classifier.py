@@ -3,8 +3,8 @@
   python launch.py --experiment=classifier
 
 500 steps on `digits`: 98.7 % of the test images are classified rightly, 8.4 %
-by the most frequent class. On mnist (--epochs=5) 98.9 %. 21 s on two
-busy CPU cores.
+by the most frequent class. On mnist (--epochs=5) 98.9 %. 8 s on two CPU
+cores with a warm compilation cache.
 """
 
 import functools

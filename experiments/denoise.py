@@ -4,8 +4,8 @@
 
 A small U-Net after 600 steps on `digits`: PSNR 19.35 dB on the test split, 2.06
 above a ridge regression fitted on the same images with eight draws of the
-noise. The lesson's net after 3,000 steps: 16.19 dB, 1.10 below ridge. 23 s for
-the U-Net on two CPU cores with a warm compilation cache, 35 s with a cold one.
+noise. The lesson's net after 3,000 steps: 16.19 dB, 1.10 below ridge. 54 s
+on two CPU cores with a warm compilation cache, 23 s of them for --arms=unet.
 """
 
 from functools import partial

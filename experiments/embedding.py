@@ -2,7 +2,13 @@
 
   python launch.py --experiment=embedding
 
-TODO
+Seven dense autoencoders 784-512-128-d, 1,500 steps each, trained together as
+one program on `digits`, one seed. At d = 2 the codes beat two principal
+components by every measure: squared error .042 (PCA .061), 5-NN accuracy .80
+(.62), linear probe .69 (.62), trustworthiness .90 (.82). The squared error is
+smaller up to d = 32 (.0064, PCA .0098) and no longer at 64. At d = 32 they lose
+on 5-NN, by two of 297 images, and on trustworthiness, .995 against .999. 76 s
+on two CPU cores with a warm compilation cache.
 """
 
 import dataclasses

@@ -78,7 +78,8 @@ def _x_axis(axes: Axes, log: int | None, x_L: Sequence[float]) -> None:
   if log is None:
     return
   axes.set_xscale('log', base=log)
-  axes.xaxis.set_major_locator(FixedLocator(_apart(x_L)))
+  if len(x_L) <= 8:  # else at powers
+    axes.xaxis.set_major_locator(FixedLocator(_apart(x_L)))
   axes.xaxis.set_minor_locator(NullLocator())
   axes.xaxis.set_major_formatter(StrMethodFormatter('{x:g}'))
 
