@@ -8,7 +8,8 @@ domain, worse in 12 of 12 pairs; PCA loses 14.2 dB and is then 1.0 dB better,
 though in domain it has 20.1 dB against 23.7. Between `photos` of a flower and
 of a portrait a net loses 1.4 dB, PCA 0.2 dB: there PCA is better everywhere,
 in domain too (22.5 against 20.6 dB). One seed; 41 s on two CPU cores with a
-warm compilation cache. Convolutional nets: --set=network=networks.pooled --latents=128.
+warm compilation cache. Convolutional nets: --set=network=networks.pooled
+--latents=128.
 """
 
 import dataclasses
