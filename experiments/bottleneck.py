@@ -19,6 +19,7 @@ import numpy as np
 from experiments import dense_autoencoder
 from vae_jax import (
   baselines,
+  data,
   evaluate,
   figures,
   networks,
@@ -26,6 +27,7 @@ from vae_jax import (
   reports,
   views,
 )
+from vae_jax.log import counted
 
 KINDS = ('clean', 'denoising')
 
@@ -120,7 +122,7 @@ def projects(value_S, flat) -> str:
   """On the claim that a bottleneck trained on clean images denoises."""
   clean, pca = value_S['clean_psnr_db'], value_S['pca_psnr_db']
   won = [d for d in clean if np.mean(clean[d]) > np.mean(pca[d])]
-  claim = 'held' if len(won) == len(clean) else 'did NOT hold'
+  claim = reports.held(len(won) == len(clean))
   given = f', its input {flat["noisy_input"]:.1f}' if flat else ''
   return (
     f'noise does not fit the bottleneck (a clean-trained one denoises better '
@@ -173,7 +175,7 @@ def each(by_d, form: str = '') -> str:
 def seeds(by_d) -> str:
   """'3 seeds'."""
   count = min(map(len, by_d.values()))
-  return f'{count} {"seed" if count == 1 else "seeds"}'
+  return counted(count, 'seed')
 
 
 NAMES = {
@@ -202,7 +204,7 @@ def over_latents(value_S, flat):
 def rows(runs, count: int = 8):
   """Clean and noisy test images, and what the models of each d make of them."""
   test = fed_noise(runs[0], 1000)
-  at = pictures.spread(len(test.seen), count)
+  at = data.spread(len(test.seen), count)
   images = {'clean': test.wanted[at], 'noisy input': test.seen[at]}
   for run in sorted(runs, key=lambda run: run.ex.latents):
     name = f'd = {run.ex.latents}'

@@ -113,7 +113,7 @@ def on_labels(label: str, told) -> str:
   share = np.mean([one['label_accuracy'] for one in told])
   return (
     f'{label}: samples carry the label asked for in at least 95 %: '
-    f'{"held" if share >= 0.95 else "did NOT hold"}; {mean} of the mean '
+    f'{reports.held(share >= 0.95)}; {mean} of the mean '
     f'images, {pixels} with drawn pixels, by a classifier that is right on '
     f'{judge} of unseen images'
   )
@@ -133,7 +133,7 @@ def on_elbo(runs) -> list[str]:
     ]
     lines.append(
       f'{label}: the label lowers -ELBO: '
-      f'{"held" if np.mean(gain) > 0 else "did NOT hold"}; by '
+      f'{reports.held(np.mean(gain) > 0)}; by '
       f'{reports.mean_and_error(gain, " nats")}, where the label itself '
       f'holds {np.log(len(members[0].data["test"].classes)):.2f} nats'
     )

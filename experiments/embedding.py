@@ -18,6 +18,7 @@ import numpy as np
 
 from experiments import dense_autoencoder
 from vae_jax import baselines, figures, networks, pictures, probes, reports
+from vae_jax.log import counted
 
 MEASURES = {
   'mse': 'squared error per pixel',
@@ -113,7 +114,7 @@ def claims(value) -> list[str]:
   won = [d for d in small if gain(value, 'mse', d).mean() > 0]
   lines.append(
     f'the autoencoder beats PCA by squared error up to d = 32: '
-    f'{"held" if won == small else "did NOT hold"}, at {len(won)} of '
+    f'{reports.held(won == small)}, at {len(won)} of '
     f'{len(small)} sizes'
   )
   if 32 in sizes:
@@ -133,8 +134,8 @@ def claim(value, text: str, d: int, sign: int, names=tuple(MEASURES)) -> str:
   )
   count = len(next(iter(gains.values())))
   return (
-    f'the autoencoder {text}: {"held" if held else "did NOT hold"}: {said} '
-    f'({count} {"seed" if count == 1 else "seeds"})'
+    f'the autoencoder {text}: {reports.held(held)}: {said} '
+    f'({counted(count, "seed")})'
   )
 
 

@@ -21,9 +21,17 @@ from functools import partial
 import numpy as np
 
 from experiments import classifier
-from vae_jax import baselines, evaluate, fidelity, figures, networks, reports
+from vae_jax import (
+  baselines,
+  data,
+  evaluate,
+  fidelity,
+  figures,
+  networks,
+  reports,
+)
 from vae_jax.config import Experiment
-from vae_jax.pictures import curves, reconstructions, spread
+from vae_jax.pictures import curves, reconstructions
 
 REAL, BLURRED, MEAN = 'real images', 'blurred images', 'mean image'
 JUDGED_BY = 'frechet_distance'
@@ -110,7 +118,7 @@ def against_autoencoder(models, table) -> list[str]:
         ours, theirs = (means(table[k])[JUDGED_BY] for k in (label, name))
         lines.append(
           f'samples of {label} are better than those of {name}: '
-          f'{"held" if ours < theirs else "did NOT hold"}; Frechet distance '
+          f'{reports.held(ours < theirs)}; Frechet distance '
           f'{said(table[label], JUDGED_BY)} against '
           f'{said(table[name], JUDGED_BY)}, {floor}'
         )
@@ -124,7 +132,7 @@ def against_blur(table) -> str:
   sets = ', '.join(f'{k} {said(v, name)}' for k, v in table.items())
   return (
     f'nearest-neighbour distance alone rewards blur: '
-    f'{"held" if rewarded else "did NOT hold"}; {sets}'
+    f'{reports.held(rewarded)}; {sets}'
   )
 
 
@@ -137,7 +145,7 @@ def drawn(shown: dict, table: dict, count: int = 10) -> dict:
   return {
     'samples': figures.rows(
       {
-        name: shown[k][spread(len(shown[k]), count)]
+        name: shown[k][data.spread(len(shown[k]), count)]
         for k, name in names.items()
       },
       title='Real images and samples, with Frechet distances of features',

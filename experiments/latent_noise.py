@@ -93,7 +93,7 @@ def verdicts(models, curves_RL) -> list[str]:
       held = clearly_more(half[label], half[other])
       lines.append(
         f'codes of a VAE bear more noise than those of a plain autoencoder: '
-        f'{"held" if held else "did NOT hold"}; {told(half)}'
+        f'{reports.held(held)}; {told(half)}'
       )
   return lines or [told(half)]
 

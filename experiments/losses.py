@@ -18,7 +18,16 @@ import jax
 import numpy as np
 
 from experiments import dense_autoencoder
-from vae_jax import baselines, evaluate, figures, pictures, reports, similarity
+from vae_jax import (
+  baselines,
+  data,
+  evaluate,
+  figures,
+  pictures,
+  reports,
+  similarity,
+)
+from vae_jax.log import counted
 
 # Loss -> what it is called as a measure of the mean image, per pixel.
 LOSSES = {
@@ -100,11 +109,11 @@ def own_column(value_RC, arms, seeds: int) -> str:
     if best != loss:
       share = value_R[arms.index(loss)] / value_R.min() - 1
       lines.append(f'{best} is better by {loss}, by {100 * share:.1f} %')
-  claim = 'held' if won == len(columns) else 'did NOT hold'
+  claim = reports.held(won == len(columns))
   detail = f' ({"; ".join(lines)})' if lines else ''
   return (
     f'each loss is best by its own measure: {claim}, {won} of {len(columns)}, '
-    f'{seeds} {"seed" if seeds == 1 else "seeds"}{detail}'
+    f'{counted(seeds, "seed")}{detail}'
   )
 
 
@@ -126,7 +135,7 @@ def cross_figure(value_RC, labels, arms):
 
 def rows(images, wanted_NHWC, count: int = 10):
   """Test images and what the models trained under each loss make of them."""
-  at = pictures.spread(len(wanted_NHWC), count)
+  at = data.spread(len(wanted_NHWC), count)
   shown = {'test image': wanted_NHWC[at]}
   for label, image_S in images.items():
     shown[label] = image_S[0][at]
@@ -252,7 +261,7 @@ def against_jpeg(curves) -> list[str]:
       continue
     gain_P = psnr_P - np.interp(bytes_P, *jpeg.T)
     gain_P, bytes_P = gain_P[inside_P], bytes_P[inside_P]
-    claim = 'held' if (gain_P > 0).all() else 'did NOT hold'
+    claim = reports.held((gain_P > 0).all())
     best, worst = gain_P.argmax(), gain_P.argmin()
     verdicts.append(
       f'{kind} codes beat JPEG without its header at equal bytes: {claim} in '

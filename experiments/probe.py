@@ -114,7 +114,7 @@ def verdict(name: str, accuracy) -> str:
     points = 100 * (np.mean(values) - rivals[best])
     won += points > 0
     parts.append(f'{points:+.1f} with {count} labels (against {best})')
-  claim = 'held' if won == len(parts) else 'did NOT hold'
+  claim = reports.held(won == len(parts))
   return (
     f'{name}: a linear probe is better on its codes than on pixels, PCA and a '
     f'random encoder: {claim}, in {won} of {len(parts)}: points of accuracy '

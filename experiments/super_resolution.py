@@ -17,6 +17,7 @@ import numpy as np
 
 from vae_jax import (
   baselines,
+  data,
   evaluate,
   figures,
   likelihoods,
@@ -131,7 +132,7 @@ def enlarged(trained, count: int = 10):
   for name in dict.fromkeys(['bicubic', *best]):
     if name in trained.rivals:
       images = trained.rivals[name]
-      rows[words(name)] = images[pictures.spread(len(images), count)]
+      rows[words(name)] = images[data.spread(len(images), count)]
       notes[words(name)] = f'{rivals[name]["psnr_db"]:.1f} dB'
   rows['this model'] = trained.reconstruct(seen, given)
   if 'psnr_db' in trained.results:

@@ -18,7 +18,7 @@ import re
 import numpy as np
 
 from experiments import dense_autoencoder
-from vae_jax import baselines, evaluate, figures, pictures, reports, views
+from vae_jax import baselines, data, evaluate, figures, pictures, reports, views
 
 
 def report(
@@ -180,7 +180,7 @@ def table(value_2AB, labels, name, kind='PSNR'):
 def rows(group, examples, labels, count: int = 10):
   """Test images of every set through every model."""
   each = max(1, count // len(labels))
-  shown = [e.seen[pictures.spread(len(e.seen), each)] for e in examples]
+  shown = [e.seen[data.spread(len(e.seen), each)] for e in examples]
   images = {'test image': np.concatenate(shown)}
   for run_S, label in zip(
     reports.by_label(group).values(), labels, strict=True

@@ -63,6 +63,7 @@ def test_shares_of_the_peaks_follow_from_the_step():
   found = bench.limits(figures, bench.Peak(400e9, 20e9))
   assert found['gemm_share'] == pytest.approx(0.5)
   assert found['bandwidth_share'] == pytest.approx(0.25)
+  assert found['limit'] == 'products'
 
 
 def test_a_peak_is_more_than_a_small_product_reaches():
@@ -100,4 +101,5 @@ def test_a_benchmark_says_what_cannot_run(small, tmp_path):
   ):
     ex = dataclasses.replace(small, **fields)
     with pytest.raises(loop.Refused, match=words):
-      benchmark.fit('tiny', grid.members(ex, []), tmp_path)
+      benchmark.fit('tiny', grid.members(ex, []), tmp_path / 'none')
+  assert not (tmp_path / 'none').exists()

@@ -33,7 +33,8 @@ def compiled():
   seen = []
 
   def listen(event, seconds, **kwargs):
-    if event == '/jax/core/compile/backend_compile_duration':
+    # Also where the persistent cache then spares the compiler.
+    if event == '/jax/core/compile/jaxpr_to_mlir_module_duration':
       seen.append(kwargs['fun_name'])
 
   jax.monitoring.register_event_duration_secs_listener(listen)
@@ -230,10 +231,12 @@ def test_help_shows_the_defaults_of_an_experiment(launched):
   assert 'views.noisy' in out
 
 
-def test_a_run_from_flags_to_results(launched, tiny_data, tmp_path):
+def test_a_run_from_flags_to_results(launched, compiled, tiny_data, tmp_path):
   workdir = f'--workdir={tmp_path}'
   code, out, _ = launched(*TINY, '--steps=4', workdir)
   assert code == 0
+  # So that their absence says something where a flag is wrong.
+  assert {'jit(init)', 'jit(_fun)'} <= set(compiled)
   assert 'vae on tiny, test split, after 4 steps' in out
   promised = {'config.json', 'metrics.jsonl', 'results.json', 'pictures'}
   assert promised <= {path.name for path in tmp_path.iterdir()}

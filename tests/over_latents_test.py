@@ -125,7 +125,7 @@ def test_five_factors_need_five_latents(tiny, monkeypatch, tmp_path):
     nll_images=1000,
     devices=1,
   )
-  members = grid.members(ex, ['latents=2,3,4,5,6,8', 'seed=0,1'])
+  members = grid.members(ex, ['latents=4,5,8', 'seed=0,1'])
   outcome = runs.fit('linear', members, tmp_path)
   answer = outcome.report.results['latents']
   assert answer['enough'] == 5

@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import pictures, train, views
+from vae_jax import data, pictures, train, views
 from vae_jax.trained import Trained
 
 
@@ -117,8 +117,8 @@ def test_the_bars_hold_the_model_and_its_rivals(trained):
 
 
 def test_shown_examples_come_from_all_over_the_split():
-  np.testing.assert_array_equal(pictures.spread(300, 3), [0, 100, 200])
-  np.testing.assert_array_equal(pictures.spread(2, 10), [0, 1])
+  np.testing.assert_array_equal(data.spread(300, 3), [0, 100, 200])
+  np.testing.assert_array_equal(data.spread(2, 10), [0, 1])
 
 
 def test_a_labelled_model_draws_samples_with_the_labels_of_the_test_split(

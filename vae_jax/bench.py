@@ -4,6 +4,7 @@ Nothing is learned here: the program is the one that trains, on the experiment's
 own data, started afresh.
 """
 
+import contextlib
 import statistics
 import time
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import feed, padding, run
+from vae_jax import feed, networks, padding, run
 from vae_jax.loop import compiled_steps
 from vae_jax.model import PRECISIONS
 
@@ -33,19 +34,24 @@ def measure(ex, data_dir=None, started=None) -> dict:
   Raises what run.prepare raises.
   """
   clock = run.Clock(started)
-  run.check_batch(ex, len(feed.devices(ex)))
+  with begun(ex, data_dir, clock) as (ready, call, examples):
+    first = {'start_to_first_step_s': clock.wall()}
+    state, timed = rounds(call, examples, ready.hyper, ready.state)
+    compiling = compile_seconds(ready._replace(state=state), examples)
+  figures = rates(ready, timed) | first | compiling
+  return figures | cost(ready, call) | shares(timed)
+
+
+@contextlib.contextmanager
+def begun(ex, data_dir, clock):
+  """(ready, call, examples) of a run that has made its first call of K steps;
+  the examples are closed at the end."""
   ready = run.fresh(run.prepare(ex, data_dir, clock), clock)
   examples = feed.of(ready.ex, ready.splits['train'], ready.devices)
-  try:
+  with contextlib.closing(examples):
     call = compiled_steps(ready.ex, examples, ready.hyper, ready.state)
     state = called(call, examples, ready.hyper, ready.state)
-    first = {'start_to_first_step_s': clock.wall()}
-    state, timed = rounds(call, examples, ready.hyper, state)
-    compiling = compile_seconds(ready._replace(state=state), examples)
-  finally:
-    examples.close()
-  figures = rates(ready, timed) | first | compiling
-  return figures | cost(ready, call) | shares(ready, timed)
+    yield ready._replace(state=state), call, examples
 
 
 def called(call, examples, hyper, state):
@@ -137,7 +143,7 @@ def cost(ready, call) -> dict:
   figures = {
     'gflop_per_step': found.get('flops', 0.0) / 1e9,
     'mbytes_per_step': found.get('bytes accessed', 0.0) / 1e6,
-    'parameters': parameters(ready.state.params),
+    'parameters': networks.parameter_count(ready.state.params),
   }
   if memory is not None:
     names = 'argument', 'output', 'temp'
@@ -150,12 +156,7 @@ def cost(ready, call) -> dict:
   return figures
 
 
-def parameters(params) -> int:
-  """Numbers in a tree of parameters."""
-  return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
-def shares(ready, timed: Timed) -> dict:
+def shares(timed: Timed) -> dict:
   """What part of a call the host spends on its examples and on sending it."""
   whole = statistics.median(timed.whole)
   return {
@@ -192,7 +193,7 @@ def best(f, *args, times: int = 7) -> float:
 
 def limits(figures: dict, peak: Peak) -> dict:
   """The roofline: the device's peaks, what share of each a step reaches by
-  XLA's count, and which of the two limits it."""
+  XLA's count, and which of them it is nearer to."""
   step_s = figures['ms_per_step'] / 1e3
   product_s = figures['gflop_per_step'] * 1e9 / peak.flops
   memory_s = figures['mbytes_per_step'] * 1e6 / peak.bandwidth
@@ -202,20 +203,16 @@ def limits(figures: dict, peak: Peak) -> dict:
     'gemm_share': product_s / step_s,
     # XLA counts what stays in a cache as well, so this may be above 1.
     'bandwidth_share': memory_s / step_s,
+    'limit': 'products' if product_s >= memory_s else 'memory',
   }
 
 
 def profile(ex, directory, data_dir=None, calls: int = 3) -> list:
   """Traces a few calls of K steps, compiled before: the paths of the traces,
   one for TensorBoard and one for ui.perfetto.dev."""
-  ready = run.fresh(run.prepare(ex, data_dir, run.Clock()), run.Clock())
-  examples = feed.of(ready.ex, ready.splits['train'], ready.devices)
-  try:
-    call = compiled_steps(ready.ex, examples, ready.hyper, ready.state)
-    state = called(call, examples, ready.hyper, ready.state)
+  with begun(ex, data_dir, run.Clock()) as (ready, call, examples):
+    state = ready.state
     with jax.profiler.trace(str(directory), create_perfetto_trace=True):
       for _ in range(calls):
         state = called(call, examples, ready.hyper, state)
-  finally:
-    examples.close()
   return sorted(path for path in directory.rglob('*.gz'))

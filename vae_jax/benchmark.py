@@ -3,9 +3,7 @@
 import pathlib
 from typing import NamedTuple
 
-import jax
-
-from vae_jax import bench, feed, figures, log, results, run
+from vae_jax import bench, feed, figures, log, records, results, run
 
 COLUMNS = {
   'steps_per_s': 'steps/s',
@@ -51,7 +49,9 @@ def fit(name, members, out_dir, data_dir=None, started=None, trace=False):
   """Measures every member; writes benchmark.json, a picture and, if asked, a
   trace of the first member's steps: an Outcome."""
   out_dir = pathlib.Path(out_dir)
-  out_dir.mkdir(parents=True, exist_ok=True)
+  for member in members:  # before any of them takes its time
+    run.check_batch(member.ex, len(feed.devices(member.ex)))
+    run.prepare(member.ex, data_dir, run.Clock())
   found, peaks = {}, {}
   for i, member in enumerate(members):
     label, ex = member.name or name, member.ex
@@ -66,7 +66,8 @@ def fit(name, members, out_dir, data_dir=None, started=None, trace=False):
     limits = bench.limits(figures_of, peaks[ex.precision])
     found[label] = settings(ex) | figures_of | limits
   paths = [out_dir / 'benchmark.json']
-  device = f'{jax.local_device_count()} x {jax.local_devices()[0].device_kind}'
+  device = records.described(feed.devices(members[0].ex))
+  out_dir.mkdir(parents=True, exist_ok=True)
   whole = {'experiment': name, 'device': device, 'runs': found}
   results.write_json(paths[0], whole)
   paths += results.save({'throughput': picture(name, found, device)}, out_dir)
@@ -86,6 +87,7 @@ def roofline(found: dict) -> str:
   """One line on what limits a step."""
   share = found['gemm_share']
   return (
+    f'nearer to the limit of {found["limit"]}: '
     f'{100 * share:.0f} % of the GEMM peak of '
     f'{found["gemm_peak_gflops"]:.0f} GFLOP/s '
     f'({found["gflop_per_step"]:.3g} GFLOP need '
@@ -99,12 +101,11 @@ def picture(name, found, device):
   """Images a second over the batch size, or a bar for each member."""
   sizes = [f['batch_size'] for f in found.values()]
   rates = [f['images_per_s'] for f in found.values()]
+  title = f'{name}, train steps on {device}'
   if len(set(sizes)) == len(sizes) > 1:
-    history = [
-      {'batch size': b, 'images/s': r}
-      for b, r in zip(sizes, rates, strict=True)
-    ]
-    panels = {'throughput': ('images/s',)}
-    return figures.curves(history, panels, f'{name} on {device}', 'batch size')
+    line = {size: [rate] for size, rate in zip(sizes, rates, strict=True)}
+    return figures.lines(
+      {'images per second': {'median': line}}, 'batch size', title
+    )
   bars = dict(zip(found, rates, strict=True))
-  return figures.bars(bars, title=f'{name} on {device}', y_label='images/s')
+  return figures.bars(bars, title=title, y_label='images per second')

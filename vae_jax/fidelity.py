@@ -6,6 +6,8 @@ arm of the same experiment; all but nearest_distance are blind to pixels.
 
 import numpy as np
 
+from vae_jax import data
+
 
 def judged(classifier, images_NHWC):
   """(features [N, F], probabilities [N, Y]) by a trained classifier."""
@@ -42,8 +44,7 @@ def all_measures(real, fake, limit: int = 1000) -> dict[str, float]:
 
 def some(x_N, limit: int):
   """At most `limit` of the rows, from all over."""
-  count = min(limit, len(x_N))
-  return x_N[np.arange(count) * len(x_N) // count]
+  return x_N[data.spread(len(x_N), limit)]
 
 
 def frechet_distance(a_NF, b_MF) -> float:

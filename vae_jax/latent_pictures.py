@@ -5,8 +5,8 @@ Each is None where the model or its data has no such walk.
 
 import numpy as np
 
-from vae_jax import figures
-from vae_jax.pictures import few, spread
+from vae_jax import data, figures
+from vae_jax.pictures import few
 
 
 def interpolation(trained, rows: int = 6, steps: int = 9, slerp: bool = False):
@@ -90,5 +90,5 @@ def class_means(trained, limit: int) -> dict:
   """Class -> mean code [Z], of some training images: at most `limit`."""
   codes = trained.encode(trained.some('train', limit).seen)
   label = np.asarray(trained.data['train'].label)
-  label = label[spread(len(label), limit)]
+  label = label[data.spread(len(label), limit)]
   return {int(y): codes[label == y].mean(0) for y in np.unique(label)}

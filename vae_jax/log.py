@@ -207,6 +207,11 @@ def words(name: str) -> str:
   return {'pca': 'PCA'}.get(name, name.replace('_', ' '))
 
 
+def counted(n: int, what: str) -> str:
+  """'1 run', '2 runs'."""
+  return f'{n} {what}' + ('' if n == 1 else 's')
+
+
 def table(rows: list[tuple], header: tuple) -> str:
   """Columns under their header, those of numbers aligned to the right."""
   cells = [[number(cell) for cell in row] for row in [header, *rows]]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from vae_jax import figures
+from vae_jax.log import counted
 from vae_jax.reports import Report
 
 NLL, NELBO = 'nll_iw_nats', 'nelbo_nats'
@@ -80,7 +81,7 @@ def curves(runs):
 def title_of(runs) -> str:
   """'digits, 3 seeds'."""
   seeds = len({run.ex.seed for run in runs})
-  return f'{runs[0].ex.dataset}, {seeds} {"seed" if seeds == 1 else "seeds"}'
+  return f'{runs[0].ex.dataset}, {counted(seeds, "seed")}'
 
 
 def rate_distortion(runs):
@@ -158,5 +159,5 @@ def said(answer: dict) -> str:
     f'({answer["standard_error_nats"]:.2f}) of the best, '
     f'{nats[answer["best"]]:.1f} at {answer["best"]} '
     f'(tried {", ".join(map(str, nats))}; '
-    f'{answer["runs"]} {"run" if answer["runs"] == 1 else "runs"} each)'
+    f'{counted(answer["runs"], "run")} each)'
   )

@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from vae_jax import figures, views
+from vae_jax import data, figures, views
 from vae_jax.log import words
 
 CURVES_ELBO = r'$-$ELBO (nats per image)'
@@ -26,7 +26,7 @@ def denoised(trained, count: int = 10):
   rows = {'clean': wanted, 'noisy input': seen}
   notes = {'noisy input': _decibels(trained, 'noisy_input')}
   for name, images in _best_rival(trained):
-    rows[words(name)] = np.clip(images[spread(len(images), count)], 0, 1)
+    rows[words(name)] = np.clip(images[data.spread(len(images), count)], 0, 1)
     notes[words(name)] = _decibels(trained, name)
   rows['this model'] = trained.reconstruct(seen, given)
   if 'psnr_db' in trained.results:
@@ -45,14 +45,8 @@ def reconstructions(trained, count: int = 10):
 
 def few(trained, count: int) -> views.Example:
   """Examples from all over the test split, which may be sorted by class."""
-  index = spread(len(trained.test.seen), count)
+  index = data.spread(len(trained.test.seen), count)
   return views.Example(*[x if x is None else x[index] for x in trained.test])
-
-
-def spread(n: int, count: int):
-  """At most `count` positions from all over 0 .. n-1, the first included."""
-  count = min(count, n)
-  return np.arange(count) * n // count
 
 
 def prior_samples(trained, rows: int = 8, columns: int = 16):

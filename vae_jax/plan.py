@@ -4,7 +4,7 @@ import os
 
 import jax
 
-from vae_jax import data, feed, padding, run, sweep
+from vae_jax import data, feed, log, padding, run, sweep
 from vae_jax.loop import Refused
 
 SHARE = 0.8  # of a device's memory that a sweep may fill
@@ -48,18 +48,17 @@ def memory(devices) -> float:
   return stats.get('bytes_limit', host / len(devices))
 
 
-def described(found, data_dir=None) -> list[str]:
+def described(found) -> list[str]:
   """Lines for the user: how many programs, and what each of them trains."""
   runs = sum(len(program.members) for program in found)
-  lines = [f'plan: {counted(runs, "run")} in {counted(len(found), "program")}']
+  programs = log.counted(len(found), 'program')
+  lines = [f'plan: {log.counted(runs, "run")} in {programs}']
   for program in found:
-    if len(program.members) > 1:
-      split = data.load(program.ex.dataset, data_dir)['train']
-      bytes_all = (
-        len(program.members) * sweep.COPIES * run_bytes(program, split)
-      )
-      lines.append(f'  {title(program)}: about {size(bytes_all)}')
-  return lines if len(lines) > 1 or runs > 1 else []
+    count = len(program.members)
+    if count > 1:
+      needed = size(count * sweep.COPIES * program.run_bytes)
+      lines.append(f'  {title(program)}: about {needed}')
+  return lines
 
 
 def title(program) -> str:
@@ -68,11 +67,6 @@ def title(program) -> str:
   if len(names) == 1:
     return names[0]
   return f'{len(names)} runs together, {names[0]} to {names[-1]}'
-
-
-def counted(n: int, what: str) -> str:
-  """'1 run', '2 runs'."""
-  return f'{n} {what}' + ('' if n == 1 else 's')
 
 
 def size(count: float) -> str:

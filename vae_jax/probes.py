@@ -5,11 +5,12 @@ Sets larger than the limits are subsampled evenly: [N, F] features, [N] labels.
 
 import numpy as np
 
+from vae_jax import data
+
 
 def some(limit: int, *arrays):
   """At most `limit` rows, from all over, of arrays of equal length."""
-  n = len(arrays[0])
-  index = np.arange(min(limit, n)) * n // min(limit, n)
+  index = data.spread(len(arrays[0]), limit)
   return tuple(np.asarray(array)[index] for array in arrays)
 
 

@@ -46,17 +46,18 @@ def beats_baselines(runs, metric: str = 'psnr_db') -> Report:
 
 def by_label(runs) -> dict[str, list]:
   """Label -> its runs, which differ in the seed alone, in order."""
-  found = {}
-  for run in runs:
-    found.setdefault(run.label, []).append(run)
-  return found
+  return _grouped(runs, 'label')
 
 
 def by_arm(runs) -> dict[str, list]:
   """Arm -> its runs, in order."""
+  return _grouped(runs, 'arm')
+
+
+def _grouped(runs, name: str) -> dict[str, list]:
   found = {}
   for run in runs:
-    found.setdefault(run.arm, []).append(run)
+    found.setdefault(getattr(run, name), []).append(run)
   return found
 
 

@@ -107,6 +107,8 @@ def timing(figures: dict, seconds: dict) -> str:
 
 def likelihood(trained) -> dict:
   """The importance-sampled NLL of the first test images on all devices."""
+  if not importance.measured(trained.ex):
+    return {}
   ex, test = trained.ex, trained.data['test']
   first = jax.tree.map(lambda x: x[: ex.nll_images], test)
   devices = feed.devices(ex)
@@ -123,10 +125,7 @@ def with_baselines(trained, shared=None):
   ex = trained.ex
   if not ex.baselines:
     return trained
-  if shared is None or evaluate.view_draws(
-    ex, trained.data['train'], trained.hyper
-  ):
-    shared = {}
+  shared = alike(trained, shared)
   if 'train' not in shared:
     shared['train'] = training_examples(trained)
   measures = trained.results['baselines'] = {}
@@ -137,6 +136,17 @@ def with_baselines(trained, shared=None):
       shared[key] = measured(baseline, shared['train'], trained)
     trained.rivals[name(baseline)], measures[name(baseline)] = shared[key]
   return trained
+
+
+def alike(trained, shared) -> dict:
+  """`shared` if this run sees what the others did, else a dict of its own."""
+  if shared is None:
+    return {}
+  args = trained.ex, trained.data['train'], trained.hyper
+  one, other = evaluate.looks(*args, 0), evaluate.looks(*args, 1)
+  first = shared.setdefault('looks', one)
+  same = evaluate.same_arrays
+  return shared if same(one, other) and same(one, first) else {}
 
 
 def measured(baseline, train, trained):

@@ -73,7 +73,7 @@ def fit(name, members, run_dir, overrides=(), data_dir=None, started=None):
       m._replace(ex=dataclasses.replace(m.ex, pictures=())) for m in members
     ]
   programs = plan.programs(members, data_dir)
-  for line in plan.described(programs, data_dir):
+  for line in plan.described(programs):
     run.say(line)
   records.write_grid(run_dir, name, members, overrides, data_dir)
 

@@ -165,7 +165,7 @@ def best(ready: Sweep, tests) -> dict:
   """What the progress bar says of the best run so far."""
   monitor = ready.program.ex.monitor
   values = [found[monitor] for found in tests]
-  least = int(np.nanargmin(values))
+  least = int(np.argmin(np.nan_to_num(values, nan=np.inf)))
   name = ready.places[least].member.name
   return {'best': f'{log.number(values[least])} {name}'}
 

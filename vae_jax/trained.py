@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae_jax import config, evaluate
+from vae_jax import config, data, evaluate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,10 +48,9 @@ class Trained:
     Its noise is that of no training step, and none of it is in two splits.
     """
     batch = self.data[split]
-    count = min(limit, batch.size)
     mark = evaluate.EVALUATION if split == 'test' else evaluate.BASELINES
     key = jax.random.fold_in(self.state.key, mark)
-    few = batch.take(np.arange(count) * batch.size // count)
+    few = batch.take(data.spread(batch.size, limit))
     return jax.device_get(evaluate.examples(self.ex, few, self.hyper, key))
 
   def encode(self, seen, given=None):

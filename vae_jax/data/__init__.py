@@ -3,7 +3,7 @@
 from vae_jax.data.batch import Batch, DataError, checked
 from vae_jax.data.catalogue import EMBEDDED, load, read
 from vae_jax.data.embedded import digits, photos
-from vae_jax.data.ordering import order
+from vae_jax.data.ordering import order, spread
 from vae_jax.data.placing import replicate, sharded
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
   'read',
   'replicate',
   'sharded',
+  'spread',
 ]

@@ -10,6 +10,12 @@ def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
   return np.random.default_rng((seed, epoch)).permutation(n).astype(np.int32)
 
 
+def spread(n: int, count: int) -> np.ndarray:
+  """At most `count` positions from all over 0 .. n-1, the first included."""
+  count = min(count, n)
+  return np.arange(count) * n // count
+
+
 def order(seed: int, n: int, start: int, count: int) -> np.ndarray:
   """Positions start .. start+count of a run's endless stream: int32 [count].
 
