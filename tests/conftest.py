@@ -1,13 +1,16 @@
 """Strictness for every test, in one place, before jax is first used.
 
 Four fake CPU devices, so that the laws about devices are tested without any;
-and the persistent compilation cache, so that a second run of the suite is fast.
+and, since most of the time goes into compiling, as little of that as possible:
+no optimisation by LLVM, and the persistent compilation cache for a second run.
 """
 
 import os
 
 os.environ['XLA_FLAGS'] = (
-  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=4'
+  os.environ.get('XLA_FLAGS', '')
+  + ' --xla_force_host_platform_device_count=4'
+  + ' --xla_backend_optimization_level=0'
 )
 os.environ.setdefault('MPLBACKEND', 'Agg')
 

@@ -159,7 +159,12 @@ def fresh(ready: Ready, clock) -> Ready:
 
 def initial(ready: Ready):
   """A function ex -> first State, for all experiments of ready's shapes."""
-  init = jax.jit(functools.partial(train.init, ex=ready.ex))
+  # It runs once: LLVM's passes over the random draws cost seconds, and gain none.
+  on_cpu = ready.devices[0].platform == 'cpu'
+  options = {'xla_backend_optimization_level': 0} if on_cpu else None
+  init = jax.jit(
+    functools.partial(train.init, ex=ready.ex), compiler_options=options
+  )
   # Only shapes matter here; a large set stays where it is.
   one = jax.tree.map(lambda x: x[:1], ready.splits['train'])
   return lambda ex: init(jax.random.key(ex.seed), hyper=ex.hyper(), data=one)
