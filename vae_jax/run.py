@@ -159,7 +159,7 @@ def fresh(ready: Ready, clock) -> Ready:
 
 def initial(ready: Ready):
   """A function ex -> first State, for all experiments of ready's shapes."""
-  # It runs once: LLVM's passes over the random draws cost seconds, and gain none.
+  # It runs once, and LLVM takes seconds to optimise its random draws.
   on_cpu = ready.devices[0].platform == 'cpu'
   options = {'xla_backend_optimization_level': 0} if on_cpu else None
   init = jax.jit(
