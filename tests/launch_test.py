@@ -279,7 +279,7 @@ def test_a_grid_from_flags_to_results(launched, tiny_data, tmp_path):
   assert code == 0 and 'resuming at steps 4 to 4 of 4' in err
   assert table_of(again) == table_of(out)
   code, again, err = launched(workdir, '--mode=evaluate')
-  assert code == 0 and '[1/2] seed=0' in err
+  assert code == 0 and '[1/1] 2 runs together' in err
   assert table_of(again) == table_of(out)
   # A member is a run like any other.
   code, out, _ = launched(f'{workdir}/seed=1', '--steps=8')

@@ -80,6 +80,43 @@ def test_a_grid_that_has_run_trains_nothing_again(swept, tmp_path, capsys):
   assert losses[0] == pytest.approx(losses[1])
 
 
+def test_a_grid_is_measured_at_once_as_each_of_its_runs_is(
+  swept, tmp_path, capsys
+):
+  ex, _ = swept
+  ex = dataclasses.replace(ex, nll_samples=5, nll_images=6)
+  members = grid.members(ex, ['latents=2,3'])
+  runs.fit('tiny', members, tmp_path)
+  capsys.readouterr()
+  outcome = runs.evaluate('tiny', members, tmp_path)
+  assert '[1/1] 2 runs together' in capsys.readouterr().err
+  for member, found in zip(members, outcome.runs, strict=True):
+    alone = run.evaluate_run('tiny', member.ex, tmp_path / member.name)
+    wanted = alone.trained.results
+    assert found.results.keys() == wanted.keys()
+    for name in ('step', 'nelbo_nats', 'kl_nats', 'nll_iw_nats'):
+      assert found.results[name] == pytest.approx(wanted[name], rel=1e-6)
+
+
+def test_a_run_whose_checkpoints_are_damaged_fails_alone(swept, tmp_path):
+  _, members = swept
+  runs.fit('tiny', members, tmp_path)
+  for path in (tmp_path / 'latents=3' / 'checkpoints').rglob('*'):
+    if path.is_file():
+      path.write_bytes(b'')
+  outcome = runs.evaluate('tiny', members, tmp_path)
+  assert [trained.ex.latents for trained in outcome.runs] == [2]
+  assert list(outcome.failed) == ['latents=3']
+  assert 'no good checkpoint' in outcome.failed['latents=3']
+
+
+def test_a_grid_that_was_never_trained_cannot_be_measured(swept, tmp_path):
+  _, members = swept
+  runs.fit('tiny', members[:1], tmp_path)
+  with pytest.raises(Refused, match='latents=3 holds no checkpoint'):
+    runs.evaluate('tiny', members, tmp_path)
+
+
 def test_a_member_knows_its_arm_and_label(tiny, tiny_data, tmp_path):
   arms = (('a', 'latents=2'), ('b', 'latents=3'))
   ex = dataclasses.replace(tiny, dataset='tiny', steps=2, arms=arms)

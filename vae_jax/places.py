@@ -16,7 +16,7 @@ class Place(NamedTuple):
   ready: Any  # loop.Ready of this run by itself, its state on the host
   run_dir: Any
   manager: Any
-  writer: Any
+  writer: Any  # None if the run is only measured
 
 
 class Sweep(NamedTuple):
@@ -32,17 +32,13 @@ class Sweep(NamedTuple):
 
 def opened(name, program, run_dir, data_dir, devices, clock, exits) -> list:
   """A Place for every run, with its newest state, or its first."""
-  shapes, places = {}, []  # latents -> what runs of this size share
-  for member in program.members:
-    size = member.ex.latents
-    if size not in shapes:
-      ready = run.prepare(member.ex, data_dir, clock, devices, checked=True)
-      shapes[size] = ready, run.initial(ready)
-    ready, initial = shapes[size]
-    ex = dataclasses.replace(member.ex, latents=ready.ex.latents)
-    ready = ready._replace(ex=ex, hyper=ex.hyper())
+  places, initials = [], {}
+  for member, ready in prepared(program, data_dir, devices, clock):
+    size = ready.ex.latents
+    if size not in initials:
+      initials[size] = run.initial(ready)
     where = run_dir / member.name
-    place = open_one(member, ready, where, initial, clock, exits)
+    place = open_one(member, ready, where, initials[size], clock, exits)
     records.write(where, name, member.ex, member.changes, ready, data_dir)
     places.append(place)
   steps = [int(place.ready.state.step) for place in places]
@@ -50,6 +46,37 @@ def opened(name, program, run_dir, data_dir, devices, clock, exits) -> list:
     total = program.ex.total_steps(ready.splits['train'].size)
     run.say(f'resuming at steps {min(steps)} to {max(steps)} of {total}')
   return places
+
+
+def prepared(program, data_dir, devices, clock):
+  """(member, loop.Ready) of every run, what it takes shared by size."""
+  sizes = {}
+  for member in program.members:
+    size = member.ex.latents
+    if size not in sizes:
+      sizes[size] = run.prepare(
+        member.ex, data_dir, clock, devices, checked=True
+      )
+    ready = sizes[size]
+    ex = dataclasses.replace(member.ex, latents=ready.ex.latents)
+    yield member, ready._replace(ex=ex, hyper=ex.hyper())
+
+
+def found(program, run_dir, data_dir, devices, clock):
+  """(a Place for every run with a good checkpoint, {name: why not} of those
+  that have only bad ones); Refused if one has none. Nothing is written."""
+  places, failed = [], {}
+  for member, ready in prepared(program, data_dir, devices, clock):
+    where = run_dir / member.name
+    try:
+      with clock('restore'):
+        state, _ = run.newest(where, ready, member.ex.monitor)
+    except checkpoint.CheckpointError as error:
+      failed[member.name] = str(error)
+      continue
+    ready = ready._replace(state=padding.host(state))
+    places.append(Place(member, ready, where, None, None))
+  return places, failed
 
 
 def open_one(member, ready, where, initial, clock, exits) -> Place:

@@ -93,16 +93,8 @@ def evaluate_run(name, ex, run_dir, data_dir=None, started=None, **marks):
   clock, run_dir = Clock(started), pathlib.Path(run_dir)
   records.refuse_other(records.read(run_dir), ex, run_dir)
   ready = prepare(ex, data_dir, clock)
-  with contextlib.ExitStack() as stack:
-    manager = checkpoint.open(run_dir / 'checkpoints', ex.monitor)
-    stack.callback(checkpoint.close, manager)
-    with clock('restore'):
-      restored = checkpoint.restore(manager, ready.state)
-    if restored is None:
-      raise Refused(f'{run_dir} holds no checkpoint: train it first')
-    state, step, notes = restored
-  for note in notes:
-    say(f'warning: {note}')
+  with clock('restore'):
+    state, step = newest(run_dir, ready, ex.monitor)
   with clock('evaluate'):
     test = ready.splits['test']
     if feed.held(ex, test, ready.devices):
@@ -115,6 +107,20 @@ def evaluate_run(name, ex, run_dir, data_dir=None, started=None, **marks):
     ready.ex, ready.splits, ready.hyper, state, history, found, **marks
   )
   return results.finish(name, trained, run_dir, clock)
+
+
+def newest(run_dir, ready: Ready, monitor: str):
+  """(state, step) of the newest good checkpoint, any damage told.
+
+  Raises Refused if there is none at all, CheckpointError if all are damaged.
+  """
+  with contextlib.ExitStack() as stack:
+    manager = checkpoint.open(run_dir / 'checkpoints', monitor)
+    stack.callback(checkpoint.close, manager)
+    restored = checkpoint.restore(manager, ready.state)
+  if restored is None:
+    raise Refused(f'{run_dir} holds no checkpoint: train it first')
+  return again(restored)
 
 
 def timed(run_dir) -> dict[str, float]:

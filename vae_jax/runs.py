@@ -20,6 +20,7 @@ from vae_jax import (
   sweep,
   together,
 )
+from vae_jax.checkpoint import CheckpointError
 from vae_jax.loop import Interrupted, Refused, RunError
 
 # Figures of a run that a table of many runs has no column for.
@@ -64,14 +65,9 @@ def fit(name, members, run_dir, overrides=(), data_dir=None, started=None):
   run_dir = pathlib.Path(run_dir)
   records.refuse_other_grid(run_dir, name)
   check(members, run_dir, data_dir)
-  if len(members) > PICTURED:
-    run.say(
-      f'note: pictures of {PICTURED} runs at most, draw those of one with '
-      '--mode=evaluate --workdir=ITS_DIRECTORY'
-    )
-    members = [
-      m._replace(ex=dataclasses.replace(m.ex, pictures=())) for m in members
-    ]
+  for program in sweep.programs(members):
+    run.check_batch(program.ex, len(feed.devices(program.ex)))
+  members = pictured(members)
   programs = plan.programs(members, data_dir)
   for line in plan.described(programs):
     run.say(line)
@@ -95,16 +91,33 @@ def evaluate(name, members, run_dir, data_dir=None, started=None):
   """Measures and draws the newest checkpoint of every member: an Outcome."""
   run_dir = pathlib.Path(run_dir)
   records.refuse_other_grid(run_dir, name)
+  check(members, run_dir, data_dir)
+  members = pictured(members)
 
-  def again(member, began):
+  def alone(member, began):
     where, marks = run_dir / member.name, marks_of(member)
     return run.evaluate_run(name, member.ex, where, data_dir, began, **marks)
 
-  def each(program, began):
-    return attempted(again, program.members[0], began)
+  def again(program, began):
+    if len(program.members) > 1:
+      return together.evaluate(name, program, run_dir, data_dir, began)
+    return attempted(alone, program.members[0], began)
 
-  programs = [sweep.Program([member], member.ex) for member in members]
-  return finish(name, members, run_dir, each, programs, started)
+  programs = plan.programs(members, data_dir)
+  return finish(name, members, run_dir, again, programs, started)
+
+
+def pictured(members):
+  """The members, without pictures of their own if they are many."""
+  if len(members) <= PICTURED:
+    return members
+  run.say(
+    f'note: pictures of {PICTURED} runs at most, draw those of one with '
+    '--mode=evaluate --workdir=ITS_DIRECTORY'
+  )
+  return [
+    m._replace(ex=dataclasses.replace(m.ex, pictures=())) for m in members
+  ]
 
 
 def finish(name, members, run_dir, action, programs, started=None) -> Outcome:
@@ -135,7 +148,7 @@ def attempted(action, member, began):
     return {member.name: action(member, began).trained}, {}
   except (Interrupted, Refused):
     raise
-  except RunError as error:
+  except (RunError, CheckpointError) as error:
     return {}, {member.name: str(error)}
 
 
@@ -150,7 +163,6 @@ def check(members, run_dir, data_dir):
     where = run_dir / member.name
     records.refuse_other(records.read(where), member.ex, where)
   for program in sweep.programs(members):  # if one of it can run, all can
-    run.check_batch(program.ex, len(feed.devices(program.ex)))
     run.prepare(program.ex, data_dir, run.Clock())
 
 

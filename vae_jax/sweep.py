@@ -41,6 +41,11 @@ def programs(members) -> list[Program]:
   ]
 
 
+def regrouped(program: Program, members) -> Program:
+  """The program with these of its members alone."""
+  return Program(members, widest([m.ex for m in members]), program.run_bytes)
+
+
 def shared(ex) -> str:
   """Text that is equal for two runs if one program can train both."""
   free = {f.name for f in dataclasses.fields(Hyper)} | {'seed'}
@@ -75,9 +80,8 @@ def chunks(program: Program, bytes_each: int, room: int, devices: int):
     return []
   members = program.members
   parts = [members[i : i + most] for i in range(0, len(members), most)]
-  return [
-    Program(part, widest([m.ex for m in part]), bytes_each) for part in parts
-  ]
+  sized = program._replace(run_bytes=bytes_each)
+  return [regrouped(sized, part) for part in parts]
 
 
 def hypers(program: Program):

@@ -56,6 +56,25 @@ def fit(name, program, run_dir, data_dir, started):
   return found
 
 
+def evaluate(name, program, run_dir, data_dir, started):
+  """Measures and draws the newest good checkpoint of every run, all at once:
+  ({name: Trained}, {name: why not}). Refused if one has none."""
+  clock, devices = run.Clock(started), feed.devices(program.ex)
+  args = program, run_dir, data_dir, devices[:1], clock
+  there, damaged = places.found(*args)
+  if not there:
+    return {}, damaged
+  kept = [place.member for place in there]
+  ready = places.placed(sweep.regrouped(program, kept), there, devices)
+  measure = sweep.measured(ready.program.ex, devices)
+  tests = tested(ready, measure, ready.state, clock)
+  with clock('nll'):
+    estimates = likelihoods(ready, ready.state)
+  done, failed = finished(name, ready, ready.state, tests, estimates, {}, clock)
+  run.say(results.timing({}, clock.seconds))
+  return done, damaged | failed
+
+
 def loop(ready: Sweep, clock):
   """Trains all runs to the last step: (state, tests of each, rates)."""
   ex, hyper, state = ready.program.ex, ready.hyper, ready.state
