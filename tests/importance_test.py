@@ -164,6 +164,13 @@ def test_devices_batches_and_chunks_change_nothing():
       np.testing.assert_allclose(figure, wanted[name], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+  'count, most, size', [(100, 128, 100), (1000, 128, 125), (7, 4, 4), (5, 0, 1)]
+)
+def test_pieces_are_few_and_even(count, most, size):
+  assert importance.evened(count, most) == size
+
+
 def test_the_figures_are_those_of_the_first_images_with_their_counts():
   ex = dataclasses.replace(EX, nll_images=6, nll_samples=1)
   found = pooled(ex, LINEAR.state(), jax.local_devices())

@@ -51,6 +51,48 @@ def test_a_view_without_noise_is_drawn_once(trained):
   assert len(example.seen) == 16
 
 
+@pytest.mark.parametrize(
+  'view, fitted', [(views.clean, [2, 3]), (views.noisy, [2, 2, 3])]
+)
+def test_runs_share_what_is_fitted_if_they_see_the_same(
+  trained, view, fitted, monkeypatch
+):
+  asked = []
+
+  def of_any_size(ex, train, test):
+    asked.append(ex.latents)
+    return test.wanted
+
+  def of_its_size(ex, train, test):
+    return of_any_size(ex, train, test)
+
+  of_any_size.looks_at_latents = False
+  runs, shared = [], {}
+  for latents in (2, 2, 3):
+    rivals = (of_its_size,)
+    ex = dataclasses.replace(
+      trained.ex, view=view, latents=latents, baselines=rivals
+    )
+    run = dataclasses.replace(trained, ex=ex, results={}, rivals={})
+    runs.append(results.with_baselines(run, shared))
+  assert asked == fitted
+  for run in runs:
+    assert run.results['baselines']['of_its_size']['mse'] == 0
+  asked.clear()
+  for run in runs:
+    ex = dataclasses.replace(run.ex, baselines=(of_any_size,))
+    results.with_baselines(dataclasses.replace(run, ex=ex), shared)
+  assert len(asked) == (1 if view is views.clean else 3)
+
+
+def test_quality_of_many_images_is_that_of_each(monkeypatch):
+  monkeypatch.setattr(results, 'QUALITY_BATCH', 3)
+  a, b = np.random.default_rng(0).random((2, 7, 12, 13, 1), np.float32)
+  wanted = evaluate.image_quality(a, b)
+  for name, value in results.quality_N(a, b).items():
+    np.testing.assert_allclose(value, wanted[name], rtol=1e-5)
+
+
 def test_the_summary_shows_measures_beside_the_rivals(trained, tmp_path):
   trained.results['step'] = 0
   outcome = results.Outcome(

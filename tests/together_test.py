@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import checkpoint, data, grid, log, loop, run, runs
+from vae_jax import checkpoint, data, grid, log, loop, run, runs, together
 
 # Also where the persistent cache then spares the compiler.
 LOWERED = '/jax/core/compile/jaxpr_to_mlir_module_duration'
@@ -149,3 +149,20 @@ def test_a_sweep_that_cannot_fit_is_refused_and_one_that_can_is_cut(
   assert 'plan: 4 runs in 2 programs' in capsys.readouterr().err
   whole = runs.fit('tiny', members[:2], tmp_path / 'whole')
   assert pieces.names[:2] == whole.names
+
+
+@pytest.mark.parametrize(
+  'seconds, worth',
+  [
+    ({'train': 99.0}, False),  # the first is taken to last 3 s
+    ({'train': 101.0}, True),
+    ({'train': 101.0, 'evaluate': 3.0, 'save': 1.0}, False),
+    ({'train': 140.0, 'evaluate': 3.0, 'save': 1.0}, True),
+  ],
+)
+def test_a_sweep_tests_while_that_costs_little(tiny, seconds, worth):
+  clock = run.Clock()
+  clock.seconds |= seconds
+  assert together.worth_testing(tiny, clock) == worth
+  asked = dataclasses.replace(tiny, report_every=4)
+  assert together.worth_testing(asked, clock)

@@ -81,10 +81,14 @@ class _Moments(NamedTuple):
 @functools.lru_cache(maxsize=1)  # a sweep asks once for each number of latents
 def _moments(arrays: _Same) -> _Moments:
   seen, wanted = _rows(arrays.seen), _rows(arrays.wanted)
-  means = seen.mean(0, np.float64), wanted.mean(0, np.float64)
-  centred = seen - means[0]
-  both = centred.T @ (wanted - means[1])
-  return _Moments(*means, centred.T @ centred, both)
+  mean_seen = seen.mean(0, np.float64)
+  centred = seen - mean_seen
+  products = centred.T @ centred
+  if np.array_equal(seen, wanted):
+    return _Moments(mean_seen, mean_seen, products, products)
+  mean_wanted = wanted.mean(0, np.float64)
+  both = centred.T @ (wanted - mean_wanted)
+  return _Moments(mean_seen, mean_wanted, products, both)
 
 
 def _largest(products_PP, count: int):
@@ -170,3 +174,9 @@ def mean_image(ex, train, test):
 
 def _rows(x_NHWC):
   return x_NHWC.reshape(len(x_NHWC), -1)
+
+
+# Runs of different sizes that see the same images share these.
+_BLIND = noisy_input, gaussian_blur, ridge, mean_image
+for _f in (*_BLIND, nearest, bilinear, bicubic, lanczos):
+  _f.looks_at_latents = False

@@ -37,8 +37,8 @@ def nll(ex, devices=None, batch_size: int = 128, rows: int | None = None):
     if not measured(ex):
       return {}
     images = min(ex.nll_images, data.size)
-    size = min(batch_size, -(-images // len(devices)))
-    chunk = max(1, min(ex.nll_samples, rows // size))
+    size = evened(-(-images // len(devices)), batch_size)
+    chunk = evened(ex.nll_samples, rows // size)
     f = functools.partial(log_likelihood, ex, ex.nll_samples, chunk)
     f = train.over_devices(f, out_axes=0, donate=(), devices=devices)
     index_DnB = evaluate.padded_index(images, len(devices), size)
@@ -51,6 +51,12 @@ def nll(ex, devices=None, batch_size: int = 128, rows: int | None = None):
     return figures(ex, data, log_p_DnB[index_DnB >= 0])
 
   return measure
+
+
+def evened(count: int, most: int) -> int:
+  """The size of the fewest pieces of at most `most`, as even as they can be."""
+  pieces = -(-count // max(1, most))
+  return -(-count // pieces)
 
 
 def rows_on(devices) -> int:

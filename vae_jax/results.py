@@ -25,7 +25,7 @@ from vae_jax import (
 # A denoiser sees fresh noise at every step; a rival fitted on a small set gets
 # several draws of it, up to this many examples.
 BASELINE_EXAMPLES = 12_000
-quality = jax.jit(evaluate.image_quality)
+QUALITY_BATCH = 250  # 10,000 digits on two CPU cores: 106 ms, 149 all at once
 TIMES = ('steps_per_s', 'images_per_s', 'compile_s', 'wall_s')
 
 
@@ -131,7 +131,9 @@ def with_baselines(trained, shared=None):
   measures = trained.results['baselines'] = {}
   for baseline in ex.baselines:
     # All that a baseline knows of a run but the images it sees.
-    key = config.render(baseline), ex.latents
+    f, _ = config.parts(baseline)
+    size = ex.latents if getattr(f, 'looks_at_latents', True) else None
+    key = config.render(baseline), size
     if key not in shared:
       shared[key] = measured(baseline, shared['train'], trained)
     trained.rivals[name(baseline)], measures[name(baseline)] = shared[key]
@@ -157,8 +159,19 @@ def measured(baseline, train, trained):
 
 def pooled_quality(image_NHWC, wanted_NHWC) -> dict[str, float]:
   """mse, psnr_db and ssim of predictions for a whole split."""
-  values = quality(jnp.asarray(image_NHWC), jnp.asarray(wanted_NHWC))
+  values = quality_N(jnp.asarray(image_NHWC), jnp.asarray(wanted_NHWC))
   return evaluate.derived({k: np.mean(v) for k, v in values.items()})
+
+
+@jax.jit
+def quality_N(image_NHWC, wanted_NHWC):
+  """evaluate.image_quality of many images, in pieces that fit in a cache."""
+
+  def one(pair):
+    values = evaluate.image_quality(*(x[None] for x in pair))
+    return {name: value[0] for name, value in values.items()}
+
+  return jax.lax.map(one, (image_NHWC, wanted_NHWC), batch_size=QUALITY_BATCH)
 
 
 def training_examples(trained) -> views.Example:

@@ -166,7 +166,7 @@ def fresh(ready: Ready, clock) -> Ready:
 def initial(ready: Ready):
   """A function ex -> first State, for all experiments of ready's shapes."""
   # It runs once, and LLVM takes seconds to optimise its random draws.
-  on_cpu = ready.devices[0].platform == 'cpu'
+  on_cpu = jax.default_backend() == 'cpu'
   options = {'xla_backend_optimization_level': 0} if on_cpu else None
   init = jax.jit(
     functools.partial(train.init, ex=ready.ex), compiler_options=options

@@ -13,13 +13,13 @@ def ssim(a_BHWC, b_BHWC, size: int = 11, sigma: float = 1.5):
   """
   size = min(size, *a_BHWC.shape[1:3])
   a, b = _by_channel(a_BHWC), _by_channel(b_BHWC)
-  moments = jnp.stack([a, b, a**2, b**2, a * b])
-  mean_a, mean_b, square_a, square_b, product = _blurred(moments, size, sigma)
-  var_a, var_b = square_a - mean_a**2, square_b - mean_b**2
-  cov = product - mean_a * mean_b
+  moments = jnp.stack([a, b, a**2 + b**2, a * b])
+  mean_a, mean_b, squares, product = _blurred(moments, size, sigma)
+  means = mean_a**2 + mean_b**2
+  variances, cov = squares - means, product - mean_a * mean_b
   c1, c2 = 0.01**2, 0.03**2
   similar = (2 * mean_a * mean_b + c1) * (2 * cov + c2)
-  similar /= (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
+  similar /= (means + c1) * (variances + c2)
   return similar.reshape(len(a_BHWC), -1).mean(1)
 
 

@@ -169,8 +169,9 @@ def log_likelihoods(ex, devices, batch_size: int = 128):
 
   def estimate(data, hyper, state):
     images = min(ex.nll_images, data.size)
-    size = min(batch_size, images)
-    chunk = max(1, min(ex.nll_samples, importance.rows_on(devices) // size))
+    size = importance.evened(images, batch_size)
+    rows = importance.rows_on(devices)
+    chunk = importance.evened(ex.nll_samples, rows // size)
     call = by_itself(
       functools.partial(importance.log_likelihood, ex, ex.nll_samples, chunk),
       devices,

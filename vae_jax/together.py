@@ -34,8 +34,10 @@ from vae_jax.loop import (
 from vae_jax.places import Sweep
 from vae_jax.trained import Trained
 
-SAVE_EVERY_S = 60.0  # between checkpoints: saving many runs takes its time
-FIRST_TEST_S = 3.0  # what a test is taken to cost before there was one
+SAVE_EVERY_S = 60.0  # at least between checkpoints: many runs take their time
+FIRST_TEST_S = (
+  3.0  # what testing and saving is taken to cost before it was done
+)
 TEST_SHARE = 0.03  # of the time of training, if --report_every is not given
 
 
@@ -100,9 +102,10 @@ def loop(ready: Sweep, clock):
         )
       step += len(metrics['refused'])
       over = step >= total or signals.caught or all_refused(ready, state)
-      saving = over or time.monotonic() - saved > SAVE_EVERY_S
+      testing = over or worth_testing(ex, clock)
+      saving = over or testing and time.monotonic() - saved > SAVE_EVERY_S
       found = None
-      if saving or worth_testing(ex, clock):
+      if testing:
         found = tests = tested(ready, measure, state, clock)
         progress.notes = best(ready, tests)
       rates = throughput(ex, step - first, clock)
@@ -119,9 +122,10 @@ def loop(ready: Sweep, clock):
 
 
 def worth_testing(ex, clock) -> bool:
-  """Whether testing has cost little of the time so far, or was asked for: all
-  runs of a sweep are tested at once, and that takes its time."""
+  """Whether testing and saving have cost little of the time so far, or were
+  asked for: all runs of a sweep are tested at once, and that takes its time."""
   spent = clock.seconds.get('evaluate', FIRST_TEST_S)
+  spent += clock.seconds.get('save', 0.0)
   return bool(ex.report_every) or spent < TEST_SHARE * clock.seconds['train']
 
 
