@@ -32,6 +32,14 @@ def test_rates_agree_with_each_other(small, quick):
   assert 0 < found['dispatch_share'] and 0 < found['feed_share']
 
 
+def test_slow_steps_are_timed_in_fewer_rounds(small, quick, monkeypatch):
+  assert bench.measure(small)['rounds'] == 2
+  monkeypatch.setattr(bench, 'ROUNDS', 9)
+  assert bench.measure(small)['rounds'] == 9
+  monkeypatch.setattr(bench, 'ROUNDS_S', 0.0)
+  assert bench.measure(small)['rounds'] == 3
+
+
 def test_flops_of_a_step_are_those_of_its_products_whatever_k_is(small, quick):
   ex = dataclasses.replace(
     small, network=functools.partial(networks.mlp, widths=(64,)), batch_size=16

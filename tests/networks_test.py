@@ -15,6 +15,7 @@ NETWORKS = {
   'mlp': functools.partial(networks.mlp, widths=(6, 5)),
   'conv': functools.partial(networks.conv, widths=(2, 3), dense=4),
   'conv, three': functools.partial(networks.conv, widths=(2, 2, 2), dense=4),
+  'conv, rough': functools.partial(networks.conv, widths=(2, 3), smooth=False),
   'conv, kernel 4': functools.partial(networks.conv, widths=(2,), kernel=4),
   'pooled': functools.partial(networks.pooled, widths=(3, 2)),
   'pooled, three': functools.partial(networks.pooled, widths=(3, 2, 2)),
@@ -253,6 +254,22 @@ def test_the_widths_of_an_mlp_are_mirrored_in_its_decoder():
   assert sorted(kernels) == sorted(
     [(22, 6), (6, 5), (5, 3), (5, 3), (5, 5), (5, 6), (6, 20)]
   )
+
+
+def test_the_convolutional_vae_of_disentanglement_lib_has_its_parameters():
+  network = functools.partial(
+    networks.conv, widths=(32, 32, 64, 64), kernel=4, smooth=False
+  )
+  params, _, outputs = shapes_of(network, 10, (64, 64, 1))
+  assert outputs.shape == (2, 64, 64, 1)
+
+  def layers(*sizes):
+    return sum(16 * a * b + b for a, b in zip(sizes, sizes[1:], strict=False))
+
+  encoder = layers(1, 32, 32, 64, 64) + 1024 * 256 + 256 + 2 * (256 * 10 + 10)
+  decoder = 10 * 256 + 256 + 256 * 1024 + 1024 + layers(64, 64, 32, 32, 1)
+  assert networks.parameter_count(params['encoder']) == encoder
+  assert networks.parameter_count(params['decoder']) == decoder
 
 
 def test_a_convolution_halves_at_every_width():

@@ -35,9 +35,12 @@ class Outcome(NamedTuple):
       (label, *(found.get(key) for key in COLUMNS))
       for label, found in self.figures.items()
     ]
+    counts = sorted({found['rounds'] for found in self.figures.values()})
+    between = ' to '.join(
+      str(n) for n in dict.fromkeys((counts[0], counts[-1]))
+    )
     parts = [
-      f'{self.name}: train steps on {self.device}, median of '
-      f'{bench.ROUNDS} rounds',
+      f'{self.name}: train steps on {self.device}, median of {between} rounds',
       log.table(rows, ('', *COLUMNS.values())),
       *(f'{label}: {roofline(f)}' for label, f in self.figures.items()),
       *(f'wrote: {path}' for path in self.paths),

@@ -1,5 +1,6 @@
 """Stride-2 convolutions around a dense layer."""
 
+import functools
 import math
 
 import flax.linen as nn
@@ -22,12 +23,18 @@ def conv(
   widths: tuple[int, ...] = (32, 64),
   kernel: int = 3,
   dense: int = 256,
+  smooth: bool = True,
 ):
-  """A stride-2 convolution per width, a dense layer, and the mirror of it."""
+  """A stride-2 convolution per width, a dense layer, and the mirror of it.
+
+  With `smooth` a convolution at full size comes last, else the last transposed
+  one makes the image. disentanglement_lib's network for 64x64 (Locatello et al.
+  2019) is widths=(32, 32, 64, 64), kernel=4, smooth=False.
+  """
   outputs = out_shape(shapes, size)
   return (
     ConvEncoder(latents, heads, widths, kernel, dense),
-    ConvDecoder(outputs, widths, kernel, dense),
+    ConvDecoder(outputs, widths, kernel, dense, smooth),
   )
 
 
@@ -61,6 +68,7 @@ class ConvDecoder(nn.Module):
   widths: tuple[int, ...]
   kernel: int
   dense: int
+  smooth: bool = True
 
   @nn.compact
   def __call__(self, z_BZ, given=None):
@@ -69,7 +77,11 @@ class ConvDecoder(nn.Module):
     x_BF = nn.relu(nn.Dense(self.dense)(with_given(z_BZ, given)))
     x_BF = nn.relu(nn.Dense(math.prod(grid) * self.widths[-1])(x_BF))
     x_BHWC = x_BF.reshape(-1, *grid, self.widths[-1])
-    for width in self.widths[::-1]:
-      x_BHWC = nn.relu(ConvTranspose(width, self.kernel, stride=2)(x_BHWC))
+    up = functools.partial(ConvTranspose, kernel_size=self.kernel, stride=2)
+    hidden = self.widths if self.smooth else self.widths[:-1]
+    for width in hidden[::-1]:
+      x_BHWC = nn.relu(up(width)(x_BHWC))
+    if not self.smooth:
+      return cropped(up(self.outputs[2])(x_BHWC), self.outputs)
     x_BHWC = cropped(x_BHWC, self.outputs)
     return Conv(self.outputs[2], self.kernel)(x_BHWC)
