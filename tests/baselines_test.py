@@ -141,6 +141,17 @@ def test_the_mean_image_is_the_best_constant(tiny, denoising):
   np.testing.assert_allclose(rows(found), wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize('data', ['denoising', 'enlarging'])
+def test_what_says_that_it_looks_at_no_latents_looks_at_none(data, request):
+  named = [f for f in vars(baselines).values() if callable(f)]
+  blind = {f for f in named if not getattr(f, 'looks_at_latents', True)}
+  assert len(blind) == 8 and baselines.pca not in blind
+  of_one_size = {'noisy_input', 'gaussian_blur'}
+  for baseline in blind:
+    if data == 'denoising' or baseline.__name__ not in of_one_size:
+      baseline(None, *request.getfixturevalue(data))  # knows no experiment
+
+
 def test_the_noisy_input_is_what_is_seen(tiny, denoising):
   found = baselines.noisy_input(tiny, *denoising)
   np.testing.assert_array_equal(found, denoising[1].seen)

@@ -171,6 +171,13 @@ def test_pieces_are_few_and_even(count, most, size):
   assert importance.evened(count, most) == size
 
 
+def test_images_and_draws_are_cut_to_so_many_rows():
+  ex = config.Experiment(nll_samples=100)
+  assert importance.cut(ex, 1000, rows=512, batch_size=128) == (125, 4)
+  assert importance.cut(ex, 10, rows=10_000, batch_size=128) == (10, 100)
+  assert importance.cut(ex, 128, rows=64, batch_size=128) == (128, 1)
+
+
 def test_the_figures_are_those_of_the_first_images_with_their_counts():
   ex = dataclasses.replace(EX, nll_images=6, nll_samples=1)
   found = pooled(ex, LINEAR.state(), jax.local_devices())

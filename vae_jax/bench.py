@@ -19,7 +19,7 @@ from vae_jax.model import PRECISIONS
 
 ROUNDS = 9  # of which the median counts
 LEAST_ROUNDS = 3  # however long they take
-ROUNDS_S = 8.0  # no round begins later than this
+ROUNDS_S = 8.0  # after which, those done, no round begins
 ROUND_S = 0.4  # a round is as many calls as take this long
 
 

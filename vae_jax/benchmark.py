@@ -36,9 +36,7 @@ class Outcome(NamedTuple):
       for label, found in self.figures.items()
     ]
     counts = sorted({found['rounds'] for found in self.figures.values()})
-    between = ' to '.join(
-      str(n) for n in dict.fromkeys((counts[0], counts[-1]))
-    )
+    between = ' or '.join(map(str, counts))
     parts = [
       f'{self.name}: train steps on {self.device}, median of {between} rounds',
       log.table(rows, ('', *COLUMNS.values())),

@@ -37,8 +37,7 @@ def nll(ex, devices=None, batch_size: int = 128, rows: int | None = None):
     if not measured(ex):
       return {}
     images = min(ex.nll_images, data.size)
-    size = evened(-(-images // len(devices)), batch_size)
-    chunk = evened(ex.nll_samples, rows // size)
+    size, chunk = cut(ex, -(-images // len(devices)), rows, batch_size)
     f = functools.partial(log_likelihood, ex, ex.nll_samples, chunk)
     f = train.over_devices(f, out_axes=0, donate=(), devices=devices)
     index_DnB = evaluate.padded_index(images, len(devices), size)
@@ -51,6 +50,13 @@ def nll(ex, devices=None, batch_size: int = 128, rows: int | None = None):
     return figures(ex, data, log_p_DnB[index_DnB >= 0])
 
   return measure
+
+
+def cut(ex, images: int, rows: int, batch_size: int) -> tuple[int, int]:
+  """(images a batch, draws of each at once) for so many images on a device, at
+  most `rows` decoded at once."""
+  size = evened(images, batch_size)
+  return size, evened(ex.nll_samples, rows // size)
 
 
 def evened(count: int, most: int) -> int:

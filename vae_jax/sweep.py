@@ -169,9 +169,8 @@ def log_likelihoods(ex, devices, batch_size: int = 128):
 
   def estimate(data, hyper, state):
     images = min(ex.nll_images, data.size)
-    size = importance.evened(images, batch_size)
     rows = importance.rows_on(devices)
-    chunk = importance.evened(ex.nll_samples, rows // size)
+    size, chunk = importance.cut(ex, images, rows, batch_size)
     call = by_itself(
       functools.partial(importance.log_likelihood, ex, ex.nll_samples, chunk),
       devices,

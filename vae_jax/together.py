@@ -35,9 +35,7 @@ from vae_jax.places import Sweep
 from vae_jax.trained import Trained
 
 SAVE_EVERY_S = 60.0  # at least between checkpoints: many runs take their time
-FIRST_TEST_S = (
-  3.0  # what testing and saving is taken to cost before it was done
-)
+FIRST_TEST_S = 3.0  # what a test is taken to cost before there was one
 TEST_SHARE = 0.03  # of the time of training, if --report_every is not given
 
 
