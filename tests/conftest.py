@@ -15,6 +15,7 @@ os.environ['XLA_FLAGS'] = (
 os.environ.setdefault('MPLBACKEND', 'Agg')
 
 import functools
+import gc
 
 import jax
 import numpy as np
@@ -29,6 +30,16 @@ jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
 
 from vae_jax import config, data, evaluate, networks, train  # noqa: E402
+
+
+@pytest.fixture(autouse=True, scope='module')
+def programs_are_let_go():
+  """Every compiled program takes some memory maps, of which a process may have
+  65,530 on Linux: XLA crashes on the next one, and the whole suite needs more.
+  """
+  yield
+  jax.clear_caches()
+  gc.collect()
 
 
 @pytest.fixture
