@@ -2,6 +2,8 @@ import csv
 import dataclasses
 import functools
 import json
+import pathlib
+import sys
 
 import jax
 import numpy as np
@@ -96,6 +98,27 @@ def test_a_grid_is_measured_at_once_as_each_of_its_runs_is(
     assert found.results.keys() == wanted.keys()
     for name in ('step', 'nelbo_nats', 'kl_nats', 'nll_iw_nats'):
       assert found.results[name] == pytest.approx(wanted[name], rel=1e-6)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='counts memory maps')
+def test_a_long_grid_does_not_hold_all_of_its_programs(
+  swept, tmp_path, monkeypatch
+):
+  held = []
+
+  def counted(action, member, began):
+    found = attempted(action, member, began)
+    held.append(len(pathlib.Path('/proc/self/maps').read_text().splitlines()))
+    return found
+
+  attempted = runs.attempted
+  monkeypatch.setattr(runs, 'attempted', counted)
+  monkeypatch.setattr(runs, 'PROGRAMS_HELD', 2)
+  members = grid.members(swept[0], ['batch_size=4,8,12,16'])
+  runs.fit('tiny', members, tmp_path)
+  assert held[0] < held[1] and held[2] < held[3]
+  assert held[2] < held[1]
+  assert held[3] - held[1] < (held[1] - held[0]) / 2
 
 
 def test_a_run_whose_checkpoints_are_damaged_fails_alone(swept, tmp_path):

@@ -8,6 +8,8 @@ import pathlib
 import time
 from typing import Any, NamedTuple
 
+import jax
+
 from vae_jax import (
   feed,
   log,
@@ -27,6 +29,9 @@ from vae_jax.loop import Interrupted, Refused, RunError
 APART = ('step', 'nll_iw_samples', 'nll_iw_images', 'nll_iw_stderr_nats')
 COLUMNS = 8
 PICTURED = 8  # runs of which each has its own pictures drawn
+# Programs after which the compiled ones are let go. One of conv_vae takes 1,300
+# memory maps on CPU; with more than Linux's 65,530 a process crashes.
+PROGRAMS_HELD = 12
 
 
 class Outcome(NamedTuple):
@@ -128,6 +133,8 @@ def finish(name, members, run_dir, action, programs, started=None) -> Outcome:
     run.say(f'[{i + 1}/{len(programs)}] {plan.title(program)}')
     good, bad = action(program, time.perf_counter())
     done, failed = done | good, failed | bad
+    if (i + 1) % PROGRAMS_HELD == 0:
+      jax.clear_caches()
     for member, why in bad.items():
       run.say(f'failed: {member}: {why}')
   if not done:
