@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+ROWS = 4096  # of a training set that PCA looks at at once
+
 
 def noisy_input(ex, train, test):
   """The input itself."""
@@ -52,8 +54,13 @@ def pca(ex, train, test, components: int | None = None):
   # The codes are uncorrelated, so least squares needs no solver.
   scale = np.maximum(values, 1e-12)[:, None]
   linear = basis.T @ moments.both / scale
-  codes = (_rows(test.seen) - moments.mean_seen) @ basis
-  return (codes @ linear + moments.mean_wanted).reshape(test.wanted.shape)
+  # As the images are: in double precision it takes three times as long.
+  basis, linear, mean_seen, mean_wanted = (
+    np.asarray(x, np.float32)
+    for x in (basis, linear, moments.mean_seen, moments.mean_wanted)
+  )
+  codes = (_rows(test.seen) - mean_seen) @ basis
+  return (codes @ linear + mean_wanted).reshape(test.wanted.shape)
 
 
 class _Same(NamedTuple):
@@ -82,13 +89,25 @@ class _Moments(NamedTuple):
 def _moments(arrays: _Same) -> _Moments:
   seen, wanted = _rows(arrays.seen), _rows(arrays.wanted)
   mean_seen = seen.mean(0, np.float64)
-  centred = seen - mean_seen
-  products = centred.T @ centred
+  products = _products(seen, mean_seen, seen, mean_seen)
   if np.array_equal(seen, wanted):
     return _Moments(mean_seen, mean_seen, products, products)
   mean_wanted = wanted.mean(0, np.float64)
-  both = centred.T @ (wanted - mean_wanted)
+  both = _products(seen, mean_seen, wanted, mean_wanted)
   return _Moments(mean_seen, mean_wanted, products, both)
+
+
+def _products(a, mean_a, b, mean_b):
+  """Sums over the rows of products of centred columns: [P, Q]."""
+  total = np.zeros((a.shape[1], b.shape[1]))
+  # Pieces in single precision that stay in the cache, summed in double: half
+  # the time, and off by 2e-6 of the largest sum for 60,000 digits.
+  for i in range(0, len(a), ROWS):
+    left = (a[i : i + ROWS] - mean_a).astype(np.float32)
+    same = a is b
+    right = left if same else (b[i : i + ROWS] - mean_b).astype(np.float32)
+    total += left.T @ right
+  return total
 
 
 def _largest(products_PP, count: int):

@@ -187,6 +187,8 @@ def training_examples(trained) -> views.Example:
     parts.append(jax.device_get(view))
     if len(parts) == 2 and np.array_equal(parts[0].seen, parts[1].seen):
       return parts[0]  # this view has nothing random in it
+  if draws == 1:
+    return parts[0]
   given = None
   if parts[0].given is not None:
     given = np.concatenate([part.given for part in parts])
