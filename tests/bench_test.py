@@ -40,7 +40,7 @@ def test_slow_steps_are_timed_in_fewer_rounds(small, quick, monkeypatch):
   assert bench.measure(small)['rounds'] == 3
 
 
-def test_flops_of_a_step_are_those_of_its_products_whatever_k_is(small, quick):
+def test_flops_of_a_step_are_those_of_its_products_in_any_loop(small, quick):
   ex = dataclasses.replace(
     small, network=functools.partial(networks.mlp, widths=(64,)), batch_size=16
   )
@@ -48,8 +48,10 @@ def test_flops_of_a_step_are_those_of_its_products_whatever_k_is(small, quick):
   forward = pixels * hidden + 2 * hidden * z + z * hidden + hidden * pixels
   # Backward has two products for each; the pixels need no gradient.
   wanted = 2 * 16 * (3 * forward - pixels * hidden)
-  for k in (4, 12):
-    found = bench.measure(dataclasses.replace(ex, steps_per_call=k))
+  for k, micro_batch in ((4, None), (12, None), (4, 4)):
+    found = bench.measure(
+      dataclasses.replace(ex, steps_per_call=k, micro_batch=micro_batch)
+    )
     # The rest is elementwise, and little of it.
     assert wanted < 1e9 * found['gflop_per_step'] < 1.5 * wanted
   assert found['parameters'] == sum(
@@ -105,6 +107,7 @@ def test_a_benchmark_says_what_cannot_run(small, tmp_path):
   for fields, words in (
     ({'batch_size': 5, 'devices': 4}, 'cannot be divided over 4'),
     ({'devices': 9}, 'devices must be from 1 to 4, not 9'),
+    ({'micro_batch': 3}, 'does not divide the 8 examples .* 1, 2, 4, 8'),
     ({'precision': 'float8'}, 'precision must be float32, tf32 or bfloat16'),
   ):
     ex = dataclasses.replace(small, **fields)

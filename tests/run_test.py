@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import checkpoint, evaluate, log, loop, results, run
+from vae_jax import checkpoint, evaluate, log, loop, objectives, results, run
 
 
 @pytest.fixture
@@ -162,6 +162,19 @@ def test_a_batch_the_devices_cannot_share_is_one_clear_line(ex, tmp_path):
   with pytest.raises(loop.RunError, match='10 cannot be divided over 4 .* 8$'):
     run.fit('tiny', ex, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
+
+
+def test_a_batch_is_only_cut_into_equal_pieces_of_a_mean(ex, tmp_path):
+  def compares_examples(*args):
+    return objectives.elbo(*args)
+
+  ex = dataclasses.replace(ex, devices=1, micro_batch=3)
+  with pytest.raises(loop.Refused, match='3 does not divide the 8 .* 1, 2, 4'):
+    run.fit('tiny', ex, tmp_path / 'run')
+  ex = dataclasses.replace(ex, micro_batch=4, objective=compares_examples)
+  with pytest.raises(loop.Refused, match='micro_batch must be None$'):
+    run.fit('tiny', ex, tmp_path / 'run')
+  run.check_batch(dataclasses.replace(ex, micro_batch=8), 1)
 
 
 def test_residence_is_one_of_three_words(ex, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from vae_jax import data, feed, train, views
+from vae_jax import data, feed, networks, objectives, train, views
 
 SGD = optax.identity
 
@@ -55,6 +55,55 @@ def test_k_steps_in_a_scan_equal_k_single_steps(ex, batch, start):
   losses_50, params_50, _ = trained(ex, batch, start, devices, steps=50, k=50)
   np.testing.assert_allclose(losses_50, losses_1, rtol=1e-5)
   close(params_50, params_1, atol=1e-6)
+
+
+@pytest.mark.parametrize('devices, micro_batch', [(1, 2), (2, 2), (1, 8)])
+def test_a_batch_in_pieces_gives_the_same_run(
+  ex, batch, start, devices, micro_batch
+):
+  devices = jax.local_devices()[:devices]
+  losses, params, _ = trained(ex, batch, start, devices)
+  cut = dataclasses.replace(ex, micro_batch=micro_batch)
+  losses_cut, params_cut, _ = trained(cut, batch, start, devices)
+  np.testing.assert_allclose(losses_cut, losses, rtol=1e-5)
+  close(params_cut, params, atol=1e-6)
+
+
+MEANS = [f for f in vars(objectives).values() if getattr(f, 'by_example', 0)]
+
+
+@jax.debug_key_reuse(False)  # the same draws, whole and in pieces
+@pytest.mark.parametrize('objective', {f.__name__: f for f in MEANS}.values())
+def test_an_objective_that_says_so_is_a_mean_over_examples(
+  objective, tiny, batch
+):
+  ex = dataclasses.replace(tiny, critic=networks.critic, beta=0.5)
+  hyper = ex.hyper().replace(sparsity=jnp.float32(0.1))
+  state = train.init(jax.random.key(0), ex, hyper, batch)
+  keys = train.example_keys(jax.random.key(1), 8)
+  example = ex.view(batch.take(np.arange(8)), keys, hyper)
+  loss = functools.partial(objective, ex.model(batch))
+  whole, cut = (
+    train.gradients(loss, state.params, example, keys, hyper, count)
+    for count in (1, 4)
+  )
+  close(cut, whole, rtol=1e-4, atol=1e-4)
+
+
+def test_a_batch_is_cut_as_is_fastest_where_that_is_known(tiny, monkeypatch):
+  def pieces(b, **fields):
+    ex = dataclasses.replace(tiny, network=networks.conv)
+    return train.pieces(dataclasses.replace(ex, **fields), b)
+
+  assert networks.conv.cpu_micro_batch == 32
+  assert [pieces(b) for b in (16, 32, 64, 96, 128, 512)] == [1, 1, 2, 3, 4, 16]
+  assert pieces(120) == 4 and pieces(127) == 1  # of 30; none near the size
+  assert pieces(128, network=functools.partial(networks.conv, dense=8)) == 4
+  assert pieces(128, network=networks.mlp) == 1
+  assert pieces(128, micro_batch=1) == 128 and pieces(16, micro_batch=16) == 1
+  assert pieces(128, objective=lambda *args: objectives.elbo(*args)) == 1
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  assert pieces(128) == 1 and pieces(128, micro_batch=32) == 4
 
 
 def test_a_padded_last_call_changes_nothing(ex, batch, start):

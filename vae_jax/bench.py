@@ -5,6 +5,7 @@ own data, started afresh.
 """
 
 import contextlib
+import dataclasses
 import statistics
 import time
 from typing import NamedTuple
@@ -13,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import feed, networks, padding, run
-from vae_jax.loop import compiled_steps
+from vae_jax import feed, networks, padding, run, train
+from vae_jax.loop import compiled_steps, hasty
 from vae_jax.model import PRECISIONS
 
 ROUNDS = 9  # of which the median counts
@@ -39,9 +40,11 @@ def measure(ex, data_dir=None, started=None) -> dict:
   with begun(ex, data_dir, clock) as (ready, call, examples):
     first = {'start_to_first_step_s': clock.wall()}
     state, timed = rounds(call, examples, ready.hyper, ready.state)
-    compiling = compile_seconds(ready._replace(state=state), examples)
+    ready = ready._replace(state=state)
+    compiling = compile_seconds(ready, examples)
+    counted = work(ready, whole(ready, call, examples))
   figures = rates(ready, timed) | first | compiling
-  return figures | cost(ready, call) | shares(timed)
+  return figures | counted | memory(ready, call) | shares(timed)
 
 
 @contextlib.contextmanager
@@ -139,26 +142,40 @@ def use_cache(enabled: bool):
   compilation_cache.reset_cache()  # or the switch is not looked at again
 
 
-def cost(ready, call) -> dict:
-  """FLOPs and bytes of one step on one device, and the memory of a call, as
-  XLA counts them; it counts the body of a scan, which is one step, once."""
+def whole(ready, call, examples):
+  """The call, or one like it whose step takes its batch in one piece: XLA
+  counts the body of a loop once, however often it runs."""
+  each = ready.ex.batch_size // len(ready.devices)
+  if train.pieces(ready.ex, each) == 1:
+    return call
+  ex = dataclasses.replace(ready.ex, micro_batch=each)
+  return compiled_steps(ex, examples, ready.hyper, ready.state, hasty())
+
+
+def work(ready, call) -> dict:
+  """FLOPs and bytes of one step on one device, as XLA counts them in the body
+  of the scan over steps."""
   found = call.cost_analysis()
   found = found[0] if isinstance(found, list | tuple) else found
-  memory = call.memory_analysis()
-  figures = {
+  return {
     'gflop_per_step': found.get('flops', 0.0) / 1e9,
     'mbytes_per_step': found.get('bytes accessed', 0.0) / 1e6,
     'parameters': networks.parameter_count(ready.state.params),
   }
-  if memory is not None:
-    names = 'argument', 'output', 'temp'
-    sizes = [getattr(memory, f'{n}_size_in_bytes', 0) for n in names]
-    shared = getattr(memory, 'alias_size_in_bytes', 0)
-    figures['peak_memory_mb'] = (sum(sizes) - shared) / 1e6
+
+
+def memory(ready, call) -> dict:
+  """The most memory that a call takes on a device."""
   stats = ready.devices[0].memory_stats() or {}
   if 'peak_bytes_in_use' in stats:
-    figures['peak_memory_mb'] = stats['peak_bytes_in_use'] / 1e6
-  return figures
+    return {'peak_memory_mb': stats['peak_bytes_in_use'] / 1e6}
+  found = call.memory_analysis()
+  if found is None:
+    return {}
+  names = 'argument', 'output', 'temp'
+  sizes = [getattr(found, f'{n}_size_in_bytes', 0) for n in names]
+  shared = getattr(found, 'alias_size_in_bytes', 0)
+  return {'peak_memory_mb': (sum(sizes) - shared) / 1e6}
 
 
 def shares(timed: Timed) -> dict:

@@ -98,6 +98,12 @@ class Experiment:
   monitor: str = _plain(
     'nelbo_nats', 'test measure of the best checkpoint; lower is better'
   )
+  micro_batch: int | None = _size(
+    None,
+    'examples on a device whose gradients are taken at once; None: all, but '
+    'on CPU as many as are fastest for the network',
+    identity=False,
+  )
   steps_per_call: int = _size(50, 'steps of one compiled call', identity=False)
   report_every: int | None = _count(
     None, 'steps from test to test; None: a tenth of the run', identity=False

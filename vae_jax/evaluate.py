@@ -16,6 +16,7 @@ from vae_jax.similarity import ssim
 
 # Folded into a run's key, these meet no step's: steps stay below 2 ** 31.
 EVALUATION = 0xFFFFFFFF
+BATCH = 128  # examples that are measured at once, at most
 PIECE = 8192  # examples of a split on the host that are sent at once
 BASELINES = 0xFFFFFFFE
 IMPORTANCE = 0xFFFFFFFD
@@ -144,19 +145,20 @@ def image_quality(image_BHWC, wanted_BHWC):
   return {'mse': mse_B, 'ssim': ssim(image_BHWC, wanted_BHWC)}
 
 
-def over(ex, measures, devices=None, batch_size: int = 128):
+def over(ex, measures, devices=None, batch_size: int | None = None):
   """A function (data, hyper, state) -> {name: figure} pooled over the split.
 
   Any size of split on any number of devices: what is padded weighs 0. Data on
   the host is sent piece by piece, so it may be larger than a device.
   """
+  size = batch_size or train.cached(ex, BATCH)
   f = functools.partial(sums, ex, measures)
   call = train.over_devices(f, donate=(), devices=devices)
   count = len(devices or jax.local_devices())
 
   def evaluate(data, hyper, state):
     total, parts = 0, []
-    for piece, at_DnB, position_DnB in pieces(data, count, batch_size):
+    for piece, at_DnB, position_DnB in pieces(data, count, size):
       sums = call(piece, hyper, state, (at_DnB, position_DnB))
       parts.append(jax.device_get(sums))
       total += (position_DnB >= 0).sum()

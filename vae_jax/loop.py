@@ -101,7 +101,7 @@ def loop(ready: Ready, manager, writer, clock):
   return state, tests, throughput(ex, step - first, clock)
 
 
-def compiled_steps(ex, examples, hyper, state):
+def compiled_steps(ex, examples, hyper, state, options=None):
   """K steps over all devices, compiled for these arrays: a function of what
   the feed gives, hyper and state, as train.over_devices orders them."""
   f = functools.partial(train.steps, ex)
@@ -109,7 +109,14 @@ def compiled_steps(ex, examples, hyper, state):
     f, in_axes=examples.in_axes, devices=examples.devices
   )
   batch, index = examples(0, 0)
-  return call.lower(batch, hyper, state, index).compile()
+  return call.lower(batch, hyper, state, index).compile(options)
+
+
+def hasty():
+  """Compiler options for what runs once or not at all: on CPU, LLVM takes
+  seconds to optimise what XLA has made of it."""
+  on_cpu = jax.default_backend() == 'cpu'
+  return {'xla_backend_optimization_level': 0} if on_cpu else None
 
 
 def next_report(ex, total: int, step: int) -> int:

@@ -150,3 +150,10 @@ def mistaken_parts(model, params, example, key_B):
   s_BZ = q.z_log_sigma
   kl_BZ = -0.5 * (1 + s_BZ - q.z_mean**2 - jnp.exp(s_BZ))
   return error_B, kl_BZ.sum(-1)
+
+
+# Each is a mean over examples, and so the mean of that of pieces of a batch. A
+# function of the user's own does not say so: it may compare examples.
+_MEANS = elbo, reconstruction, structural, sparse, adversarial, mistaken_elbo
+for _f in _MEANS:
+  _f.by_example = True

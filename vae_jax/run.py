@@ -22,7 +22,7 @@ from vae_jax import (
   results,
   train,
 )
-from vae_jax.loop import Ready, Refused, loop
+from vae_jax.loop import Ready, Refused, hasty, loop
 from vae_jax.model import PRECISIONS
 from vae_jax.trained import Trained
 
@@ -165,11 +165,8 @@ def fresh(ready: Ready, clock) -> Ready:
 
 def initial(ready: Ready):
   """A function ex -> first State, for all experiments of ready's shapes."""
-  # It runs once, and LLVM takes seconds to optimise its random draws.
-  on_cpu = jax.default_backend() == 'cpu'
-  options = {'xla_backend_optimization_level': 0} if on_cpu else None
   init = jax.jit(
-    functools.partial(train.init, ex=ready.ex), compiler_options=options
+    functools.partial(train.init, ex=ready.ex), compiler_options=hasty()
   )
   # Only shapes matter here; a large set stays where it is.
   one = jax.tree.map(lambda x: x[:1], ready.splits['train'])
@@ -195,6 +192,21 @@ def check_batch(ex, devices: int):
     raise Refused(
       f'batch_size {ex.batch_size} cannot be divided over {devices} devices: '
       f'use a multiple of {devices}, for instance {down}'
+    )
+  if ex.micro_batch is None:
+    return
+  each = ex.batch_size // devices
+  if each % ex.micro_batch:
+    raise Refused(
+      f'micro_batch {ex.micro_batch} does not divide the {each} examples of a '
+      'device: use one of '
+      + ', '.join(str(n) for n in range(1, each + 1) if each % n == 0)
+    )
+  objective, _ = config.parts(ex.objective)
+  if ex.micro_batch < each and not getattr(objective, 'by_example', False):
+    raise Refused(
+      f'objective {config.render(ex.objective)} does not say that it is a mean '
+      'over examples (by_example = True), so micro_batch must be None'
     )
 
 

@@ -10,6 +10,9 @@ outputs per element, `heads` the posterior's arrays (z_mean, z_log_sigma).
 A critic is a function (latents) -> module: z_BZ -> a logit per code [B, 1].
 
 Where z is concatenated with anything, z comes last: a masked sweep pads there.
+
+A network may say how many examples at once are fastest on CPU, where feature
+maps that stay in the cache are read and written faster: cpu_micro_batch.
 """
 
 from vae_jax.networks.classifying import classifier

@@ -23,6 +23,9 @@ def classifier(
   return FeatureEncoder(latents, widths), Logits(out_shape(shapes, size))
 
 
+classifier.cpu_micro_batch = 32  # a step of 128 examples: 1.18x
+
+
 class FeatureEncoder(nn.Module):
   """Convolution, max pool, relu for each width; a dense layer, relu."""
 

@@ -33,6 +33,9 @@ def pooled(latents, shapes, size, heads, widths: tuple[int, ...] = (16, 8)):
   )
 
 
+pooled.cpu_micro_batch = 64  # a step of 128 examples: 1.1x, of 512: 1.8x
+
+
 class PooledEncoder(nn.Module):
   """Three times or so: 3x3 convolution, relu and, `pools` times, a 2x2 max
   pool."""

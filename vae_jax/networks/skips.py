@@ -63,6 +63,9 @@ def unet_grids(image, widths) -> list[tuple[int, int]]:
   return [tuple(shrunk(n, i + 1) for n in image) for i in range(count)]
 
 
+unet.cpu_micro_batch = 64  # a step of 128 examples: 1.06x
+
+
 class UNetEncoder(nn.Module):
   """Stride-2 convolutions and a dense layer; all of their outputs."""
 

@@ -45,6 +45,9 @@ def upscaled(
   return UpscaledEncoder(widths), decoder
 
 
+upscaled.cpu_micro_batch = 16  # a step of 128 examples: 1.50x
+
+
 class UpscaledEncoder(nn.Module):
   """3x3 convolutions, each but the first beside a skip if it fits."""
 
