@@ -93,15 +93,18 @@ def test_an_objective_that_says_so_is_a_mean_over_examples(
 def test_a_batch_is_cut_as_is_fastest_where_that_is_known(tiny, monkeypatch):
   def pieces(b, **fields):
     ex = dataclasses.replace(tiny, network=networks.conv)
-    return train.pieces(dataclasses.replace(ex, **fields), b)
+    return train.pieces(dataclasses.replace(ex, **fields), (b, *sides, 1))
 
-  assert networks.conv.cpu_micro_batch == 32
+  sides = 28, 28
+  assert networks.conv.cpu_pixels // (28 * 28) == 41
   assert [pieces(b) for b in (16, 32, 64, 96, 128, 512)] == [1, 1, 2, 3, 4, 16]
-  assert pieces(120) == 4 and pieces(127) == 1  # of 30; none near the size
+  assert pieces(120) == 3 and pieces(127) == 1  # of 40; none near the size
   assert pieces(128, network=functools.partial(networks.conv, dense=8)) == 4
   assert pieces(128, network=networks.mlp) == 1
   assert pieces(128, micro_batch=1) == 128 and pieces(16, micro_batch=16) == 1
   assert pieces(128, objective=lambda *args: objectives.elbo(*args)) == 1
+  sides = 64, 64  # so large that the least piece is left
+  assert pieces(128) == 8
   monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
   assert pieces(128) == 1 and pieces(128, micro_batch=32) == 4
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax import feed, networks, padding, run, train
+from vae_jax import config, feed, networks, padding, run, train
 from vae_jax.loop import compiled_steps, hasty
 from vae_jax.model import PRECISIONS
 
@@ -146,7 +146,8 @@ def whole(ready, call, examples):
   """The call, or one like it whose step takes its batch in one piece: XLA
   counts the body of a loop once, however often it runs."""
   each = ready.ex.batch_size // len(ready.devices)
-  if train.pieces(ready.ex, each) == 1:
+  seen = config.example_shapes(ready.ex, ready.splits['train']).seen.shape
+  if train.pieces(ready.ex, (each, *seen[1:])) == 1:
     return call
   ex = dataclasses.replace(ready.ex, micro_batch=each)
   return compiled_steps(ex, examples, ready.hyper, ready.state, hasty())

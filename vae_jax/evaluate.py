@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from vae_jax import objectives, train, views
+from vae_jax import config, objectives, train, views
 from vae_jax.similarity import ssim
 
 # Folded into a run's key, these meet no step's: steps stay below 2 ** 31.
@@ -151,13 +151,13 @@ def over(ex, measures, devices=None, batch_size: int | None = None):
   Any size of split on any number of devices: what is padded weighs 0. Data on
   the host is sent piece by piece, so it may be larger than a device.
   """
-  size = batch_size or train.cached(ex, BATCH)
   f = functools.partial(sums, ex, measures)
   call = train.over_devices(f, donate=(), devices=devices)
   count = len(devices or jax.local_devices())
 
   def evaluate(data, hyper, state):
     total, parts = 0, []
+    size = batch_size or at_once(ex, data)
     for piece, at_DnB, position_DnB in pieces(data, count, size):
       sums = call(piece, hyper, state, (at_DnB, position_DnB))
       parts.append(jax.device_get(sums))
@@ -166,6 +166,12 @@ def over(ex, measures, devices=None, batch_size: int | None = None):
     return derived({name: np.asarray(mean) for name, mean in means.items()})
 
   return evaluate
+
+
+def at_once(ex, data) -> int:
+  """How many examples of a split are measured at once."""
+  seen = config.example_shapes(ex, data).seen.shape
+  return train.cached(ex, seen, BATCH)
 
 
 def pieces(data, devices: int, batch_size: int, rows: int = PIECE):

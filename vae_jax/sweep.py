@@ -148,10 +148,10 @@ def compiled(examples, hyper, state):
 def measured(ex, devices, batch_size: int | None = None):
   """A function (data, hyper, state) -> a dict of figures for each run, with
   the measures of ex and data whole on every device."""
-  size = batch_size or train.cached(ex, evaluate.BATCH)
   call = by_itself(functools.partial(evaluate.sums, ex, ex.measures), devices)
 
   def measure(data, hyper, state):
+    size = batch_size or evaluate.at_once(ex, data)
     index_nb = evaluate.padded_index(data.size, 1, size)[0]
     sums = call(data, hyper, state, (index_nb, index_nb))
     means = {name: value / data.size for name, value in sums.items()}

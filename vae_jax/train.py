@@ -14,6 +14,9 @@ from jax import lax
 
 from vae_jax import config
 
+# Fewer examples than this at once cost more than the cache gives.
+LEAST_PIECE = 16
+
 
 @flax.struct.dataclass
 class State:
@@ -50,9 +53,8 @@ def step(ex, data, hyper, state, index_b, axis=None):
   )
   key_B = example_keys(key_latent, len(index_b), axis)
   loss = functools.partial(ex.objective, model)
-  grads, metrics = gradients(
-    loss, state.params, example, key_B, hyper, pieces(ex, len(index_b))
-  )
+  count = pieces(ex, example.seen.shape)
+  grads, metrics = gradients(loss, state.params, example, key_B, hyper, count)
   if axis is not None:
     grads, metrics = lax.pmean((grads, metrics), axis)
   return update(ex, hyper, state, grads, metrics, asked=index_b[0] >= 0)
@@ -83,28 +85,30 @@ def gradients(loss, params, example, key_B, hyper, count: int = 1):
   return mean, {name: value_n.mean(0) for name, value_n in metrics_n.items()}
 
 
-def pieces(ex, b: int) -> int:
-  """How many pieces the gradients of b examples on a device are taken in.
+def pieces(ex, seen) -> int:
+  """How many pieces the gradients of images of the shape `seen`, [B, H, W, C],
+  are taken in on one device.
 
   As ex.micro_batch says; where it says nothing, as is fastest, if the objective
   is known to be a mean over examples.
   """
-  size = ex.micro_batch
+  size, b = ex.micro_batch, seen[0]
   if size is None:
     known = getattr(config.parts(ex.objective)[0], 'by_example', False)
-    size = cached(ex, b) if known else b
+    size = cached(ex, seen, b) if known else b
   most = max(n for n in range(1, min(size, b) + 1) if b % n == 0)
   # A batch that has no divisor near the size stays whole.
   return b // most if 2 * most > size else 1
 
 
-def cached(ex, most: int) -> int:
-  """How many of at most `most` examples to take at once: on CPU so many that
-  the network was fastest, since their feature maps stay in the cache."""
-  if jax.default_backend() != 'cpu':
-    return most
+def cached(ex, seen, most: int) -> int:
+  """How many images of the shape `seen` to take at once, of at most `most`: on
+  CPU so many that the network's feature maps stay in the cache."""
   network, _ = config.parts(ex.network)
-  return min(most, getattr(network, 'cpu_micro_batch', most))
+  pixels = getattr(network, 'cpu_pixels', None)
+  if pixels is None or jax.default_backend() != 'cpu':
+    return most
+  return min(most, max(LEAST_PIECE, pixels // (seen[1] * seen[2])))
 
 
 def update(ex, hyper, state, grads, metrics, asked):

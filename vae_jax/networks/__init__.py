@@ -11,8 +11,8 @@ A critic is a function (latents) -> module: z_BZ -> a logit per code [B, 1].
 
 Where z is concatenated with anything, z comes last: a masked sweep pads there.
 
-A network may say how many examples at once are fastest on CPU, where feature
-maps that stay in the cache are read and written faster: cpu_micro_batch.
+A network may say how many seen pixels at once are fastest on CPU, where feature
+maps that stay in the cache are read and written faster: cpu_pixels.
 """
 
 from vae_jax.networks.classifying import classifier
