@@ -54,6 +54,7 @@ def test_flops_of_a_step_are_those_of_its_products_in_any_loop(small, quick):
     )
     # The rest is elementwise, and little of it.
     assert wanted < 1e9 * found['gflop_per_step'] < 1.5 * wanted
+    assert found['micro_batch'] == (micro_batch or 16)
   assert found['parameters'] == sum(
     (pixels * hidden + hidden, 2 * (hidden * z + z), z * hidden + hidden,
      hidden * pixels + pixels)
@@ -94,6 +95,21 @@ def test_a_benchmark_measures_each_member(small, quick, tmp_path):
   assert (tmp_path / 'pictures' / 'throughput.png').exists()
   for words in ('batch_size=4', 'steps/s', 'GEMM peak', 'benchmark.json'):
     assert words in outcome.summary()
+
+
+def test_a_benchmark_keeps_the_best_peak_and_no_programs(
+  small, quick, tmp_path, monkeypatch
+):
+  peaks = [bench.Peak(2e9, 1e9), bench.Peak(1e9, 3e9), bench.Peak(1e9, 1e9)]
+  left = iter(peaks)
+  monkeypatch.setattr(bench, 'peak', lambda device, precision: next(left))
+  cleared = []
+  monkeypatch.setattr(jax, 'clear_caches', lambda: cleared.append(1))
+  members = grid.members(small, ['batch_size=4,8,16'])
+  found = benchmark.fit('tiny', members, tmp_path).figures
+  assert {f['gemm_peak_gflops'] for f in found.values()} == {2.0}
+  assert {f['bandwidth_gb_per_s'] for f in found.values()} == {3.0}
+  assert len(cleared) == 3
 
 
 def test_a_profile_is_written(small, quick, tmp_path):

@@ -44,6 +44,7 @@ def measure(ex, data_dir=None, started=None) -> dict:
     compiling = compile_seconds(ready, examples)
     counted = work(ready, whole(ready, call, examples))
   figures = rates(ready, timed) | first | compiling
+  figures |= {'micro_batch': at_once(ready)}
   return figures | counted | memory(ready, call) | shares(timed)
 
 
@@ -146,11 +147,17 @@ def whole(ready, call, examples):
   """The call, or one like it whose step takes its batch in one piece: XLA
   counts the body of a loop once, however often it runs."""
   each = ready.ex.batch_size // len(ready.devices)
-  seen = config.example_shapes(ready.ex, ready.splits['train']).seen.shape
-  if train.pieces(ready.ex, (each, *seen[1:])) == 1:
+  if at_once(ready) == each:
     return call
   ex = dataclasses.replace(ready.ex, micro_batch=each)
   return compiled_steps(ex, examples, ready.hyper, ready.state, hasty())
+
+
+def at_once(ready) -> int:
+  """Examples on a device whose gradients are taken at once."""
+  each = ready.ex.batch_size // len(ready.devices)
+  seen = config.example_shapes(ready.ex, ready.splits['train']).seen.shape
+  return each // train.pieces(ready.ex, (each, *seen[1:]))
 
 
 def work(ready, call) -> dict:
