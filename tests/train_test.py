@@ -57,7 +57,7 @@ def test_k_steps_in_a_scan_equal_k_single_steps(ex, batch, start):
   close(params_50, params_1, atol=1e-6)
 
 
-@pytest.mark.parametrize('devices, micro_batch', [(1, 2), (2, 2), (1, 8)])
+@pytest.mark.parametrize('devices, micro_batch', [(1, 2), (2, 2)])
 def test_a_batch_in_pieces_gives_the_same_run(
   ex, batch, start, devices, micro_batch
 ):
@@ -83,9 +83,11 @@ def test_an_objective_that_says_so_is_a_mean_over_examples(
   keys = train.example_keys(jax.random.key(1), 8)
   example = ex.view(batch.take(np.arange(8)), keys, hyper)
   loss = functools.partial(objective, ex.model(batch))
+  gradients = jax.jit(
+    functools.partial(train.gradients, loss), static_argnames='count'
+  )
   whole, cut = (
-    train.gradients(loss, state.params, example, keys, hyper, count)
-    for count in (1, 4)
+    gradients(state.params, example, keys, hyper, count=n) for n in (1, 4)
   )
   close(cut, whole, rtol=1e-4, atol=1e-4)
 
