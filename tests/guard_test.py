@@ -77,6 +77,15 @@ def test_no_train_step_on_cpu_holds_a_convolution_of_xla(name, images, tiny):
   assert 'stablehlo.convolution' not in text
 
 
+@pytest.mark.parametrize('count, reduces', [(1, False), (2, True)])
+def test_gradients_are_reduced_only_over_several_devices(
+  count, reduces, tiny, batch
+):
+  # XLA:CPU would copy them all, even over one.
+  text = lowered(tiny, batch, jax.local_devices()[:count])
+  assert ('all_reduce' in text) == reduces
+
+
 def test_a_call_gets_nothing_from_the_host_but_the_order_of_its_examples(
   tiny, batch
 ):

@@ -218,6 +218,19 @@ def test_a_gradient_that_is_not_finite_is_refused_too(tiny, batch):
     np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize('shape', [(), (3,), (3, 5), (2, 2, 3, 4)])
+def test_one_value_that_is_not_finite_is_seen(shape):
+  finite = jax.jit(train.all_finite)
+  largest = np.finfo(np.float32).max
+  good = np.full(shape, largest, np.float32)
+  assert finite((jnp.zeros(2), good)) and finite((good, -good))
+  for bad in np.inf, -np.inf, np.nan:
+    for place in range(good.size):
+      x = good.copy()
+      x.flat[place] = bad
+      assert not finite((jnp.zeros(2), x)), (bad, place)
+
+
 def test_the_critic_has_a_rate_of_its_own(tiny):
   hyper = dataclasses.replace(tiny, critic_rate=0.25).hyper()
   assert float(train.rate('critic', hyper)) == 0.25

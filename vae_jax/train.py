@@ -55,7 +55,8 @@ def step(ex, data, hyper, state, index_b, axis=None):
   loss = functools.partial(ex.objective, model)
   count = pieces(ex, example.seen.shape)
   grads, metrics = gradients(loss, state.params, example, key_B, hyper, count)
-  if axis is not None:
+  # Over one device XLA:CPU would copy every gradient: 4 % of an MLP step.
+  if axis is not None and lax.axis_size(axis) > 1:
     grads, metrics = lax.pmean((grads, metrics), axis)
   return update(ex, hyper, state, grads, metrics, asked=index_b[0] >= 0)
 
@@ -159,8 +160,25 @@ def apply(params, updates, learning_rate):
 
 def all_finite(tree):
   """Whether every value of every array is finite: a boolean scalar."""
-  leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
+  leaves = [leaf_finite(leaf) for leaf in jax.tree.leaves(tree)]
   return jnp.stack(leaves).all()
+
+
+def leaf_finite(x):
+  """Whether every value of one array is finite: a boolean scalar."""
+
+  def plain(x):
+    return jnp.isfinite(x).all()
+
+  def product(x):
+    # 0 * inf and 0 * nan are nan. 6 % of a whole MLP step less than `plain`,
+    # which writes the booleans of every gradient to memory.
+    zeros = jnp.zeros(x.shape[-1], x.dtype)
+    return plain(jnp.dot(x, zeros, precision='highest'))
+
+  if x.ndim < 2:
+    return plain(x)
+  return lax.platform_dependent(x, cpu=product, default=plain)
 
 
 def fold_in_step(state):
