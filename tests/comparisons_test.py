@@ -18,6 +18,16 @@ def test_a_line_goes_through_the_means_with_a_band_of_one_standard_error():
   assert (axes.get_xlabel(), axes.get_ylabel()) == ('latents', 'PSNR (dB)')
 
 
+def test_a_band_may_be_a_range_and_then_the_axis_begins_at_0():
+  panels = {'y': {'a': {2: [5.0], 8: [7.0]}, 'b': {2: [1.0], 8: [2.0]}}}
+  ranges = {'a': {2: (4.0, 6.0), 8: (6.5, 9.0)}}
+  [axes] = figures.lines(panels, 'x', ranges=ranges).axes
+  [band] = axes.collections
+  corners = {tuple(at) for at in band.get_paths()[0].vertices}
+  assert {(2, 4), (2, 6), (8, 6.5), (8, 9)} <= corners
+  assert axes.get_ylim()[0] == 0
+
+
 def test_one_seed_has_no_band():
   figure = figures.lines({'y': {'AE': {1: [2.0], 2: [3.0]}}}, 'x')
   assert not figure.axes[0].collections

@@ -39,12 +39,15 @@ def measure(ex, data_dir=None, started=None) -> dict:
   clock = run.Clock(started)
   with begun(ex, data_dir, clock) as (ready, call, examples):
     first = {'start_to_first_step_s': clock.wall()}
-    state, timed = rounds(call, examples, ready.hyper, ready.state)
+    reached = reaching(ready.devices[0], ready.ex.precision)
+    args = call, examples, ready.hyper, ready.state
+    state, timed = rounds(*args, reached)
     ready = ready._replace(state=state)
     compiling = compile_seconds(ready, examples)
     counted = work(ready, whole(ready, call, examples))
   figures = rates(ready, timed) | first | compiling
   figures |= {'micro_batch': at_once(ready)}
+  figures |= limits(counted, timed, ready.ex.steps_per_call)
   return figures | counted | memory(ready, call) | shares(timed)
 
 
@@ -68,20 +71,23 @@ def called(call, examples, hyper, state):
 
 
 class Timed(NamedTuple):
-  """Seconds a call, by round: all of it, until it was sent, and the feed's."""
+  """Seconds a call, by round: all of it, until it was sent, and the feed's; and
+  what the device reached beside it."""
 
   whole: list
   sent: list
   fed: list
+  peaks: list
 
 
-def rounds(call, examples, hyper, state):
-  """(state, Timed) of enough calls for each round to last."""
+def rounds(call, examples, hyper, state, reached):
+  """(state, Timed) of enough calls for each round to last; `reached` () -> Peak
+  is asked after each."""
   k, step = examples.ex.steps_per_call, examples.ex.steps_per_call
   start = time.perf_counter()
   state = called(call, examples, hyper, state)
   calls = max(1, round(ROUND_S / (time.perf_counter() - start)))
-  timed, first = Timed([], [], []), time.perf_counter()
+  timed, first = Timed([], [], [], []), time.perf_counter()
   for i in range(ROUNDS):
     if i >= LEAST_ROUNDS and time.perf_counter() - first > ROUNDS_S:
       break
@@ -99,6 +105,7 @@ def rounds(call, examples, hyper, state):
     timed.whole.append((time.perf_counter() - start) / calls)
     timed.sent.append(sent / calls)
     timed.fed.append(fed / calls)
+    timed.peaks.append(reached())
   return state, timed
 
 
@@ -173,13 +180,13 @@ def work(ready, call) -> dict:
 
 
 def memory(ready, call) -> dict:
-  """The most memory that a call takes on a device."""
-  stats = ready.devices[0].memory_stats() or {}
-  if 'peak_bytes_in_use' in stats:
-    return {'peak_memory_mb': stats['peak_bytes_in_use'] / 1e6}
+  """The most memory that a call takes on a device: its arguments, among them
+  the data, what it writes, and what it needs in between."""
   found = call.memory_analysis()
-  if found is None:
-    return {}
+  if found is None:  # then what the process took, with all that came before
+    stats = ready.devices[0].memory_stats() or {}
+    peak = stats.get('peak_bytes_in_use')
+    return {} if peak is None else {'peak_memory_mb': peak / 1e6}
   names = 'argument', 'output', 'temp'
   sizes = [getattr(found, f'{n}_size_in_bytes', 0) for n in names]
   shared = getattr(found, 'alias_size_in_bytes', 0)
@@ -195,23 +202,28 @@ def shares(timed: Timed) -> dict:
   }
 
 
-def peak(device, precision: str) -> Peak:
-  """What the device reaches in a large product and in a large sum, measured."""
+def reaching(device, precision: str):
+  """A function () -> Peak: what the device reaches just now in a large product
+  and in a large sum."""
   large = device.platform != 'cpu'
   products, dtype = PRECISIONS[precision]
   n = 8192 if large else 1536
   a = jax.device_put(np.ones((n, n), np.float32), device)
   a = a.astype(dtype or jnp.float32)
   long = jax.device_put(np.ones(2**28 if large else 2**25, np.float32), device)
-  with jax.default_matmul_precision(products):
-    product_s = best(jax.jit(jnp.matmul), a, a)
-  # Only read: what is written into fresh memory pays for its pages too.
-  read_s = best(jax.jit(jnp.sum), long)
-  return Peak(2 * n**3 / product_s, padding.size(long) / read_s)
+  product, total = jax.jit(jnp.matmul), jax.jit(jnp.sum)
+
+  def reached():
+    with jax.default_matmul_precision(products):
+      product_s = best(product, a, a)
+    # Only read: what is written into fresh memory pays for its pages too.
+    return Peak(2 * n**3 / product_s, padding.size(long) / best(total, long))
+
+  return reached
 
 
-def best(f, *args, times: int = 7) -> float:
-  """The least seconds of several calls, after one that compiles."""
+def best(f, *args, times: int = 3) -> float:
+  """The least seconds of several calls, after one that may compile."""
   jax.block_until_ready(f(*args))
   seconds = []
   for _ in range(times):
@@ -221,19 +233,28 @@ def best(f, *args, times: int = 7) -> float:
   return min(seconds)
 
 
-def limits(figures: dict, peak: Peak) -> dict:
+def limits(counted: dict, timed: Timed, k: int) -> dict:
   """The roofline: the device's peaks, what share of each a step reaches by
-  XLA's count, and which of them it is nearer to."""
-  step_s = figures['ms_per_step'] / 1e3
-  product_s = figures['gflop_per_step'] * 1e9 / peak.flops
-  memory_s = figures['mbytes_per_step'] * 1e6 / peak.bandwidth
+  XLA's count, and which of them it is nearer to. Medians over rounds of k steps
+  a call, each beside the peak after it: a shared machine's speed changes."""
+  peaks = timed.peaks
+  product_share, memory_share = (
+    statistics.median(
+      work / getattr(peak, limit) / (seconds / k)
+      for peak, seconds in zip(peaks, timed.whole, strict=True)
+    )
+    for work, limit in (
+      (counted['gflop_per_step'] * 1e9, 'flops'),
+      (counted['mbytes_per_step'] * 1e6, 'bandwidth'),
+    )
+  )
   return {
-    'gemm_peak_gflops': peak.flops / 1e9,
-    'bandwidth_gb_per_s': peak.bandwidth / 1e9,
-    'gemm_share': product_s / step_s,
+    'gemm_peak_gflops': statistics.median(p.flops for p in peaks) / 1e9,
+    'bandwidth_gb_per_s': statistics.median(p.bandwidth for p in peaks) / 1e9,
+    'gemm_share': product_share,
     # XLA counts what stays in a cache as well, so this may be above 1.
-    'bandwidth_share': memory_s / step_s,
-    'limit': 'products' if product_s >= memory_s else 'memory',
+    'bandwidth_share': memory_share,
+    'limit': 'products' if product_share >= memory_share else 'memory',
   }
 
 

@@ -55,7 +55,7 @@ def fit(name, members, out_dir, data_dir=None, started=None, trace=False):
   for member in members:  # before any of them takes its time
     run.check_batch(member.ex, len(feed.devices(member.ex)))
     run.prepare(member.ex, data_dir, run.Clock())
-  measured, peaks = {}, {}
+  found = {}
   for i, member in enumerate(members):
     label, ex = member.name or name, member.ex
     run.say(f'[{i + 1}/{len(members)}] {label}')
@@ -63,17 +63,9 @@ def fit(name, members, out_dir, data_dir=None, started=None, trace=False):
     figures_of = bench.measure(ex, data_dir, started if i == 0 else None)
     if i:
       del figures_of['start_to_first_step_s']
-    measured[label] = settings(ex) | figures_of
-    # The best of several: one alone may have been disturbed.
-    peak = bench.peak(feed.devices(ex)[0], ex.precision)
-    best = map(max, peak, peaks.get(ex.precision, peak))
-    peaks[ex.precision] = bench.Peak(*best)
+    found[label] = settings(ex) | figures_of
     # Compiled programs take memory maps, see runs.PROGRAMS_HELD.
     jax.clear_caches()
-  found = {
-    label: figures_of | bench.limits(figures_of, peaks[figures_of['precision']])
-    for label, figures_of in measured.items()
-  }
   paths = [out_dir / 'benchmark.json']
   device = records.described(feed.devices(members[0].ex))
   out_dir.mkdir(parents=True, exist_ok=True)
@@ -113,8 +105,17 @@ def picture(name, found, device):
   title = f'{name}, train steps on {device}'
   if len(set(sizes)) == len(sizes) > 1:
     line = {size: [rate] for size, rate in zip(sizes, rates, strict=True)}
+    name = 'median, least to most'
+    ends = 'ms_per_step_max', 'ms_per_step_min'
+    spread = {
+      f['batch_size']: tuple(1e3 * f['batch_size'] / f[end] for end in ends)
+      for f in found.values()
+    }
     return figures.lines(
-      {'images per second': {'median': line}}, 'batch size', title
+      {'images per second': {name: line}},
+      'batch size',
+      title,
+      ranges={name: spread},
     )
   bars = dict(zip(found, rates, strict=True))
   return figures.bars(bars, title=title, y_label='images per second')

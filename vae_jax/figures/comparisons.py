@@ -26,9 +26,11 @@ def lines(
   title: str | None = None,
   log: int | None = 2,
   dashed: Sequence[str] = (),
+  ranges: Mapping[str, Mapping[float, tuple[float, float]]] | None = None,
 ) -> Figure:
   """A panel for each y label, in it a line for each name through the means of
-  the values at each x, with a band of one standard error where there are more.
+  the values at each x, with a band of one standard error where there are more,
+  or of the `ranges` (name -> x -> low, high), whose y axis then begins at 0.
 
   `log` is the base of the x axis, None for a linear one; the `dashed` lines are
   references. ValueError without panels, for a panel without lines, or for
@@ -47,6 +49,11 @@ def lines(
     for name, line in panel.items():
       dash = '--' if name in dashed else '-'
       _line(axes, name, line, colours[name], dash)
+      if ranges and name in ranges:
+        x_L = sorted(line)
+        low_L, high_L = np.array([ranges[name][x] for x in x_L]).T
+        _band(axes, x_L, low_L, high_L, colours[name])
+        axes.set_ylim(bottom=0)
     _x_axis(axes, log, sorted({x for line in panel.values() for x in line}))
   _legend(figure, all_axes, names)
   return figure
@@ -67,8 +74,12 @@ def _line(axes: Axes, name: str, line: Line, colour: str, dash: str) -> None:
     label=name,
   )  # fmt: skip
   if error_L.any():
-    low, high = mean_L - error_L, mean_L + error_L
-    axes.fill_between(x_L, low, high, color=colour, alpha=0.2, linewidth=0)
+    _band(axes, x_L, mean_L - error_L, mean_L + error_L, colour)
+
+
+def _band(axes: Axes, x_L, low_L, high_L, colour: str) -> None:
+  """The area between two lines."""
+  axes.fill_between(x_L, low_L, high_L, color=colour, alpha=0.2, linewidth=0)
 
 
 def _x_axis(axes: Axes, log: int | None, x_L: Sequence[float]) -> None:
