@@ -19,7 +19,7 @@ def test_a_line_goes_through_the_means_with_a_band_of_one_standard_error():
 
 
 def test_a_band_may_be_a_range_and_then_the_axis_begins_at_0():
-  panels = {'y': {'a': {2: [5.0], 8: [7.0]}, 'b': {2: [1.0], 8: [2.0]}}}
+  panels = {'y': {'a': {2: [5.0, 5.5], 8: [7.0]}, 'b': {2: [1.0], 8: [2.0]}}}
   ranges = {'a': {2: (4.0, 6.0), 8: (6.5, 9.0)}}
   [axes] = figures.lines(panels, 'x', ranges=ranges).axes
   [band] = axes.collections
@@ -41,6 +41,18 @@ def test_a_name_has_one_colour_in_all_panels_and_one_legend():
   assert lines[1].get_linestyle() == '--' != lines[0].get_linestyle()
   [legend] = figure.legends
   assert [text.get_text() for text in legend.get_texts()] == ['AE', 'PCA']
+
+
+@pytest.mark.parametrize('count, inside', [(3, True), (4, False)])
+def test_many_names_stand_beside_a_lone_panel(count, inside):
+  names = [f'{i} latents' for i in range(count)]
+  figure = figures.lines({'y': {name: LINE for name in names}}, 'x')
+  [axes] = figure.axes
+  assert (axes.get_legend() is not None) == inside
+  if not inside:
+    [legend] = figure.legends
+    figure.draw_without_rendering()
+    assert legend.get_window_extent().x0 >= axes.get_window_extent().x1
 
 
 def test_the_axis_is_logarithmic_with_a_tick_at_each_x():

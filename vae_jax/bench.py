@@ -40,8 +40,7 @@ def measure(ex, data_dir=None, started=None) -> dict:
   with begun(ex, data_dir, clock) as (ready, call, examples):
     first = {'start_to_first_step_s': clock.wall()}
     reached = reaching(ready.devices[0], ready.ex.precision)
-    args = call, examples, ready.hyper, ready.state
-    state, timed = rounds(*args, reached)
+    state, timed = rounds(call, examples, ready.hyper, ready.state, reached)
     ready = ready._replace(state=state)
     compiling = compile_seconds(ready, examples)
     counted = work(ready, whole(ready, call, examples))
@@ -237,20 +236,17 @@ def limits(counted: dict, timed: Timed, k: int) -> dict:
   """The roofline: the device's peaks, what share of each a step reaches by
   XLA's count, and which of them it is nearer to. Medians over rounds of k steps
   a call, each beside the peak after it: a shared machine's speed changes."""
-  peaks = timed.peaks
-  product_share, memory_share = (
-    statistics.median(
-      work / getattr(peak, limit) / (seconds / k)
-      for peak, seconds in zip(peaks, timed.whole, strict=True)
-    )
-    for work, limit in (
-      (counted['gflop_per_step'] * 1e9, 'flops'),
-      (counted['mbytes_per_step'] * 1e6, 'bandwidth'),
-    )
-  )
+  flops, bandwidth = zip(*timed.peaks, strict=True)
+
+  def share(amount: float, reached) -> float:
+    pairs = zip(reached, timed.whole, strict=True)
+    return statistics.median(amount * k / (most * s) for most, s in pairs)
+
+  product_share = share(counted['gflop_per_step'] * 1e9, flops)
+  memory_share = share(counted['mbytes_per_step'] * 1e6, bandwidth)
   return {
-    'gemm_peak_gflops': statistics.median(p.flops for p in peaks) / 1e9,
-    'bandwidth_gb_per_s': statistics.median(p.bandwidth for p in peaks) / 1e9,
+    'gemm_peak_gflops': statistics.median(flops) / 1e9,
+    'bandwidth_gb_per_s': statistics.median(bandwidth) / 1e9,
     'gemm_share': product_share,
     # XLA counts what stays in a cache as well, so this may be above 1.
     'bandwidth_share': memory_share,

@@ -55,6 +55,7 @@ def fit(name, members, out_dir, data_dir=None, started=None, trace=False):
   for member in members:  # before any of them takes its time
     run.check_batch(member.ex, len(feed.devices(member.ex)))
     run.prepare(member.ex, data_dir, run.Clock())
+  out_dir.mkdir(parents=True, exist_ok=True)
   found = {}
   for i, member in enumerate(members):
     label, ex = member.name or name, member.ex
@@ -68,7 +69,6 @@ def fit(name, members, out_dir, data_dir=None, started=None, trace=False):
     jax.clear_caches()
   paths = [out_dir / 'benchmark.json']
   device = records.described(feed.devices(members[0].ex))
-  out_dir.mkdir(parents=True, exist_ok=True)
   whole = {'experiment': name, 'device': device, 'runs': found}
   results.write_json(paths[0], whole)
   paths += results.save({'throughput': picture(name, found, device)}, out_dir)
@@ -105,17 +105,17 @@ def picture(name, found, device):
   title = f'{name}, train steps on {device}'
   if len(set(sizes)) == len(sizes) > 1:
     line = {size: [rate] for size, rate in zip(sizes, rates, strict=True)}
-    name = 'median, least to most'
+    label = 'median, least to most'
     ends = 'ms_per_step_max', 'ms_per_step_min'
     spread = {
       f['batch_size']: tuple(1e3 * f['batch_size'] / f[end] for end in ends)
       for f in found.values()
     }
     return figures.lines(
-      {'images per second': {name: line}},
+      {'images per second': {label: line}},
       'batch size',
       title,
-      ranges={name: spread},
+      ranges={label: spread},
     )
   bars = dict(zip(found, rates, strict=True))
   return figures.bars(bars, title=title, y_label='images per second')

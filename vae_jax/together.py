@@ -4,7 +4,7 @@ Every run keeps a directory of its own, with what it would have had alone: a
 sweep goes on with runs that were trained one by one, and the other way round.
 
 Five sizes and three seeds of the MLP on mnist for 2 epochs take 77 and 79 s on
-two CPU cores, 57 s of it training; one after another the 15 runs train 62 s,
+two CPU cores, 58 s of it training; one after another the 15 runs train 62 s,
 and as processes of their own they take 208 s. Measured in turn, all with a warm
 compilation cache, by
 

@@ -29,12 +29,12 @@ def lines(
   ranges: Mapping[str, Mapping[float, tuple[float, float]]] | None = None,
 ) -> Figure:
   """A panel for each y label, in it a line for each name through the means of
-  the values at each x, with a band of one standard error where there are more,
-  or of the `ranges` (name -> x -> low, high), whose y axis then begins at 0.
+  the values at each x, with a band of one standard error where there are more.
 
   `log` is the base of the x axis, None for a linear one; the `dashed` lines are
-  references. ValueError without panels, for a panel without lines, or for
-  values that are not finite.
+  references. `ranges`, name -> x -> (low, high), are bands instead of the
+  standard errors, and let the y axis begin at 0. ValueError without panels, for
+  a panel without lines, or for values that are not finite.
   """
   if not panels or not all(panels.values()):
     raise ValueError('lines: every panel needs a line')
@@ -48,21 +48,23 @@ def lines(
     style.label(axes, x_label, y_label)
     for name, line in panel.items():
       dash = '--' if name in dashed else '-'
-      _line(axes, name, line, colours[name], dash)
-      if ranges and name in ranges:
-        x_L = sorted(line)
-        low_L, high_L = np.array([ranges[name][x] for x in x_L]).T
-        _band(axes, x_L, low_L, high_L, colours[name])
-        axes.set_ylim(bottom=0)
+      _line(axes, name, line, colours[name], dash, (ranges or {}).get(name))
     _x_axis(axes, log, sorted({x for line in panel.values() for x in line}))
   _legend(figure, all_axes, names)
   return figure
 
 
-def _line(axes: Axes, name: str, line: Line, colour: str, dash: str) -> None:
-  """The means, and a band of one standard error around them."""
-  x_L = np.array(sorted(line), float)
-  values_L = [np.asarray(line[x], float).ravel() for x in sorted(line)]
+def _line(
+  axes: Axes,
+  name: str,
+  line: Line,
+  colour: str,
+  dash: str,
+  ranges: Mapping[float, tuple[float, float]] | None,
+) -> None:
+  """The means, and a band of one standard error around them or of `ranges`."""
+  x_L = sorted(line)
+  values_L = [np.asarray(line[x], float).ravel() for x in x_L]
   if not all(v.size and np.isfinite(v).all() for v in values_L):
     raise ValueError(f'lines: the values of {name!r} must be finite numbers')
   mean_L = np.array([v.mean() for v in values_L])
@@ -73,13 +75,12 @@ def _line(axes: Axes, name: str, line: Line, colour: str, dash: str) -> None:
     x_L, mean_L, dash, color=colour, marker='o', markersize=3, linewidth=1.2,
     label=name,
   )  # fmt: skip
-  if error_L.any():
-    _band(axes, x_L, mean_L - error_L, mean_L + error_L, colour)
-
-
-def _band(axes: Axes, x_L, low_L, high_L, colour: str) -> None:
-  """The area between two lines."""
-  axes.fill_between(x_L, low_L, high_L, color=colour, alpha=0.2, linewidth=0)
+  low_L, high_L = mean_L - error_L, mean_L + error_L
+  if ranges:
+    low_L, high_L = np.array([ranges[x] for x in x_L], float).T
+    axes.set_ylim(bottom=0)
+  if (low_L < high_L).any():
+    axes.fill_between(x_L, low_L, high_L, color=colour, alpha=0.2, linewidth=0)
 
 
 def _x_axis(axes: Axes, log: int | None, x_L: Sequence[float]) -> None:
@@ -105,15 +106,18 @@ def _apart(x_L: Sequence[float]) -> list[float]:
 
 
 def _legend(figure: Figure, all_axes: Sequence[Axes], names) -> None:
-  """One legend for all panels: beside the last, in it if it stands alone."""
+  """One legend for all panels: below them; for one that stands alone, in it or,
+  with names that would cover its lines, beside it."""
   handles = {}
   for axes in all_axes:
     shown, labels = axes.get_legend_handles_labels()
     handles |= dict(zip(labels, shown, strict=True))
   handles = [handles[name] for name in names]
   look = {'fontsize': LABEL_SIZE, 'frameon': False, 'handlelength': 1.6}
-  if len(all_axes) == 1:
+  if len(all_axes) == 1 and len(names) <= 3:
     all_axes[0].legend(handles, names, **look)
+  elif len(all_axes) == 1:
+    figure.legend(handles, names, loc='outside right center', **look)
   elif len(names) > 1:
     columns = min(len(names), 4)
     figure.legend(
