@@ -17,6 +17,10 @@ if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
 
+# More names than this would cover the lines of a panel that stands alone.
+NAMES_INSIDE = 3
+BESIDE = 1.5  # inches for a legend
+
 Line = Mapping[float, Sequence[float]]  # x -> its values, one for each seed
 
 
@@ -43,14 +47,17 @@ def lines(
   )
   style.known(dashed, names, 'dashed')
   colours = dict(zip(names, itertools.cycle(style.LINE_COLOURS)))
-  figure, all_axes = panel_axes(len(panels), title)
+  beside = len(panels) == 1 and len(names) > NAMES_INSIDE
+  figure, all_axes = panel_axes(
+    len(panels), title, beside=BESIDE if beside else 0.0
+  )
   for axes, (y_label, panel) in zip(all_axes, panels.items(), strict=True):
     style.label(axes, x_label, y_label)
     for name, line in panel.items():
       dash = '--' if name in dashed else '-'
       _line(axes, name, line, colours[name], dash, (ranges or {}).get(name))
     _x_axis(axes, log, sorted({x for line in panel.values() for x in line}))
-  _legend(figure, all_axes, names)
+  _legend(figure, all_axes, names, beside)
   return figure
 
 
@@ -105,19 +112,19 @@ def _apart(x_L: Sequence[float]) -> list[float]:
   return shown
 
 
-def _legend(figure: Figure, all_axes: Sequence[Axes], names) -> None:
-  """One legend for all panels: below them; for one that stands alone, in it or,
-  with names that would cover its lines, beside it."""
+def _legend(figure: Figure, all_axes: Sequence[Axes], names, beside) -> None:
+  """One legend for all panels: below them; for one that stands alone, in it or
+  `beside` it."""
   handles = {}
   for axes in all_axes:
     shown, labels = axes.get_legend_handles_labels()
     handles |= dict(zip(labels, shown, strict=True))
   handles = [handles[name] for name in names]
   look = {'fontsize': LABEL_SIZE, 'frameon': False, 'handlelength': 1.6}
-  if len(all_axes) == 1 and len(names) <= 3:
-    all_axes[0].legend(handles, names, **look)
-  elif len(all_axes) == 1:
+  if beside:
     figure.legend(handles, names, loc='outside right center', **look)
+  elif len(all_axes) == 1:
+    all_axes[0].legend(handles, names, **look)
   elif len(names) > 1:
     columns = min(len(names), 4)
     figure.legend(

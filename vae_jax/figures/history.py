@@ -53,13 +53,14 @@ def _name(key: str, keys: Sequence[str]) -> str:
 
 
 def panel_axes(
-  count: int, title: str | None, height: float = 1.9
+  count: int, title: str | None, height: float = 1.9, beside: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
   """(figure, one axes a panel), at most three beside each other, each of this
-  many inches in height."""
+  many inches in height; `beside` inches are for what stands at their right."""
   columns = 2 if count == 4 else min(count, 3)
   down = -(-count // columns)
   width = style.WIDTH if columns > 1 else 3.4
+  width += beside
   figure = style.chart(width, height * down + (0.25 if title else 0), title)
   all_axes = figure.subplots(down, columns, squeeze=False).ravel()
   for axes in all_axes[count:]:
