@@ -23,7 +23,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from vae_jax.spelling import nearest
+from vae_jax.console import nearest
 
 STARTED = time.perf_counter()
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -57,7 +57,9 @@ def main(argv: list[str]) -> int:
 
 def attempt(argv: list[str]) -> int:
   """Runs one command line, errors as one line; the exit code."""
-  from vae_jax import checkpoint, config, data, loop
+  from vae_jax import config, data
+  from vae_jax.runs import loop
+  from vae_jax.training import checkpoint
 
   try:
     return dispatch(argv)
@@ -111,14 +113,14 @@ def parse(argv: list[str]):
   """The flags; UsageError instead of absl's own message and exit code."""
   from absl import flags
 
-  from vae_jax import manual
-  from vae_jax.manual import FLAGS, MODES
+  from vae_jax.config import help
+  from vae_jax.config.help import FLAGS, MODES
 
   values = define(flags.FlagValues())
   try:
     rest = values(argv)[1:]
   except flags.UnrecognizedFlagError as error:
-    raise UsageError(manual.unknown_flag(error.flagname)) from error
+    raise UsageError(help.unknown_flag(error.flagname)) from error
   except flags.Error as error:
     raise UsageError(str(error)) from error
   if rest:
@@ -141,7 +143,7 @@ def define(values):
   from absl import flags
 
   from vae_jax import config
-  from vae_jax.manual import FLAGS
+  from vae_jax.config.help import FLAGS
 
   special = {'mode', 'set', 'profile', 'list', 'help'}
   texts = {k: text for k, text in FLAGS.items() if k not in special}
@@ -176,10 +178,11 @@ def listing() -> str:
 
 def usage(values) -> str:
   """The text of --help, with the defaults of --experiment if one is given."""
-  from vae_jax import config, manual
+  from vae_jax import config
+  from vae_jax.config import help
 
   ex = load(values.experiment) if values.experiment else config.Experiment()
-  return manual.text(__doc__, ex, values.experiment)
+  return help.text(__doc__, ex, values.experiment)
 
 
 def load(name: str):
@@ -223,7 +226,8 @@ class Chosen(NamedTuple):
 
 def chosen(values) -> Chosen:
   """The runs of the flags and of the run directory, if it holds any."""
-  from vae_jax import grid, records
+  from vae_jax.config import grid
+  from vae_jax.runs import records
 
   found = records.read(values.workdir) if values.workdir else None
   name = values.experiment or (found and found['experiment'])
@@ -245,7 +249,7 @@ def chosen(values) -> Chosen:
 
 def train(values) -> int:
   """Trains, or goes on training, and prints what came out; the exit code."""
-  from vae_jax import run, runs
+  from vae_jax.runs import run, runs
 
   chose = chosen(values)
   now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
@@ -264,7 +268,7 @@ def train(values) -> int:
 
 def evaluate(values):
   """Measures and draws a run's newest checkpoint, and prints it."""
-  from vae_jax import run, runs
+  from vae_jax.runs import run, runs
 
   if not values.workdir:
     raise UsageError('--mode=evaluate needs --workdir=RUN')
@@ -282,7 +286,7 @@ def evaluate(values):
 
 def benchmark(values):
   """Measures the train steps of what the flags ask for, and prints it."""
-  from vae_jax import benchmark, run
+  from vae_jax.runs import benchmark, run
 
   chose = chosen(values)
   now = datetime.datetime.now().strftime('benchmark-%Y%m%d-%H%M%S')
@@ -294,8 +298,7 @@ def benchmark(values):
 
 def use(values):
   """Embeds, reconstructs or generates with a trained model."""
-  from vae_jax import run
-  from vae_jax import use as ours
+  from vae_jax.runs import run, use
 
   if not values.workdir:
     raise UsageError(f'--mode={values.mode} needs --workdir=RUN')
@@ -303,8 +306,8 @@ def use(values):
     raise UsageError(f'--mode={values.mode} changes no field: {changes[0]}')
   output = pathlib.Path(values.output or f'{values.workdir}/{values.mode}')
   run.check_writable(output, 'output')
-  numbers = {k: values[k].value or v for k, v in ours.NUMBERS.items()}
-  paths = ours.use(values.mode, values.workdir, values.input, output, **numbers)
+  numbers = {k: values[k].value or v for k, v in use.NUMBERS.items()}
+  paths = use.use(values.mode, values.workdir, values.input, output, **numbers)
   for path in paths[:10]:
     print(path)
   if len(paths) > 10:

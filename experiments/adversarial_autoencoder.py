@@ -19,27 +19,20 @@ import jax
 import numpy as np
 import optax
 
-from vae_jax import (
-  baselines,
-  evaluate,
-  figures,
-  matching,
-  networks,
-  objectives,
-  pictures,
-  posteriors,
-  reports,
-  train,
-)
+from vae_jax import figures, networks, training
 from vae_jax.config import Experiment
+from vae_jax.factors import objectives, posteriors
+from vae_jax.measures import baselines, per_example
+from vae_jax.measures.codes import fit_to_normal
+from vae_jax.reports import claims, pictures
 
 ACCURACY = 'train/critic_accuracy'
 
 
-def report(runs, limit: int = 500) -> reports.Report:
+def report(runs, limit: int = 500) -> claims.Report:
   """How well the codes of the test split fit the prior, before and after, with
   and without the critic; what the critic learned; the baselines."""
-  arms = reports.by_arm(runs)
+  arms = claims.by_arm(runs)
   fits = {
     arm: means([fit(run, limit) for run in members])
     for arm, members in arms.items()
@@ -48,8 +41,8 @@ def report(runs, limit: int = 500) -> reports.Report:
   drawn = {f'codes_{arm}'.strip('_'): codes(arms[arm][0]) for arm in arms}
   drawn |= {'critic': critic(arms)}
   verdicts = critic_verdicts(arms) + fit_verdicts(fits)
-  verdicts += reports.beats_baselines(runs).verdicts
-  return reports.Report({'codes_to_prior': fits}, drawn, verdicts)
+  verdicts += claims.beats_baselines(runs).verdicts
+  return claims.Report({'codes_to_prior': fits}, drawn, verdicts)
 
 
 def means(dicts) -> dict:
@@ -60,12 +53,12 @@ def means(dicts) -> dict:
 def fit(trained, limit: int) -> dict:
   """matching.fit of the codes of the test split."""
   seen = pictures.few(trained, limit)
-  return matching.fit(trained.encode(seen.seen, seen.given))
+  return fit_to_normal(trained.encode(seen.seen, seen.given))
 
 
 def untrained(trained):
   """The same run before its first step."""
-  init = jax.jit(partial(train.init, ex=trained.ex))
+  init = jax.jit(partial(training.init, ex=trained.ex))
   one = jax.tree.map(lambda x: x[:1], trained.data['train'])
   key = jax.random.key(trained.ex.seed)
   state = init(key, hyper=trained.ex.hyper(), data=one)
@@ -82,20 +75,20 @@ def accuracies(runs):
 def critic_verdicts(arms) -> list[str]:
   """Whether the critic learns where no code answers it, and whether its
   accuracy comes back to 0.5 where they do."""
-  say = reports.mean_and_error
+  say = claims.mean_and_error
   found = {arm: accuracies(runs) for arm, runs in arms.items()}
   verdicts = []
   if 'plain' in found:
     best, last = found['plain'].max(1), found['plain'][:, -1]
     verdicts.append(
-      f'the critic learns: {reports.held(last.mean() > 0.7)}, where codes do '
+      f'the critic learns: {claims.held(last.mean() > 0.7)}, where codes do '
       f'not answer its accuracy ends at {say(last)} (0.5: it cannot tell)'
     )
   for arm in found.keys() - {'plain'}:
     best, last = found[arm].max(1), found[arm][:, -1]
     back = abs(last.mean() - 0.5) < abs(best.mean() - 0.5)
     verdicts.append(
-      f'the encoder answers: {reports.held(back)}, the accuracy of its critic '
+      f'the encoder answers: {claims.held(back)}, the accuracy of its critic '
       f'rises to {say(best)} and ends at {say(last)}'
     )
   return verdicts
@@ -111,7 +104,7 @@ def fit_verdicts(fits) -> list[str]:
   text = ', '.join(f'{value:.4f} {name}' for name, value in rivals)
   alike = 'at' if ours['mmd2'] <= ours['mmd2_null'] else 'above'
   return [
-    f'codes approach the prior: {reports.held(nearer)}, squared MMD '
+    f'codes approach the prior: {claims.held(nearer)}, squared MMD '
     f'{ours["mmd2"]:.4f} with the critic, {text}; {alike} the level of no '
     f'difference ({ours["mmd2_null"]:.4f})'
   ]
@@ -169,7 +162,7 @@ experiment = Experiment(
   steps=2000,
   report_every=50,
   monitor='nll_nats',
-  measures=(evaluate.reconstruction, evaluate.quality),
+  measures=(per_example.reconstruction, per_example.quality),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(
     pictures.reconstructions,

@@ -10,16 +10,11 @@ As in the lesson, --dataset=mnist --epochs=25 --batch_size=128
 --learning_rate=3e-3 --seed=0,1,2: .0895, .0916, .0896 nats per pixel.
 """
 
-from vae_jax import (
-  baselines,
-  evaluate,
-  networks,
-  objectives,
-  pictures,
-  posteriors,
-  reports,
-)
+from vae_jax import networks
 from vae_jax.config import Experiment
+from vae_jax.factors import objectives, posteriors
+from vae_jax.measures import baselines, per_example
+from vae_jax.reports import claims, pictures
 
 experiment = Experiment(
   network=networks.pooled,
@@ -30,8 +25,8 @@ experiment = Experiment(
   learning_rate=5e-3,
   steps=2500,
   monitor='nll_nats',
-  measures=(evaluate.reconstruction, evaluate.quality),
+  measures=(per_example.reconstruction, per_example.quality),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(pictures.reconstructions, pictures.curves),
-  report=reports.beats_baselines,
+  report=claims.beats_baselines,
 )

@@ -17,29 +17,24 @@ from functools import partial
 import numpy as np
 
 from experiments import dense_autoencoder
-from vae_jax import (
-  baselines,
-  data,
-  evaluate,
-  figures,
-  networks,
-  pictures,
-  reports,
-  views,
-)
-from vae_jax.log import counted
+from vae_jax import data, figures, networks
+from vae_jax.console import counted
+from vae_jax.factors import views
+from vae_jax.images import psnr_of
+from vae_jax.measures import baselines
+from vae_jax.reports import claims, pictures
 
 KINDS = ('clean', 'denoising')
 
 
 def report(
   runs, train_limit: int = 10_000, test_limit: int = 1000
-) -> reports.Report:
+) -> claims.Report:
   """PSNR on noisy images and the share of the noise that is passed, over the
   latents d; nothing unless there are clean-trained and denoising models."""
   clean, denoising = ([r for r in runs if kind_of(r) == k] for k in KINDS)
   if not (clean and denoising):
-    return reports.Report()
+    return claims.Report()
   value_S = pooled(
     [(run, of_clean(run, train_limit, test_limit)) for run in clean]
     + [(run, of_model('denoising', run, test_limit)) for run in denoising]
@@ -56,7 +51,7 @@ def report(
   shown = {f'rows_{kind_of(r[0])}': rows(r) for r in (clean, denoising)}
   drawn = {'noise': over_latents(value_S, flat)}
   lines = [projects(value_S, flat), passes(value_S), learns(value_S, flat)]
-  return reports.Report(means | {'rivals': flat}, drawn | shown, lines)
+  return claims.Report(means | {'rivals': flat}, drawn | shown, lines)
 
 
 def kind_of(run) -> str:
@@ -76,7 +71,7 @@ def of_model(kind: str, run, test_limit) -> dict[str, float]:
   test = fed_noise(run, test_limit)
   noisy, clean = run.reconstruct(test.seen), run.reconstruct(test.wanted)
   return {
-    f'{kind}_psnr_db': psnr(noisy, test.wanted),
+    f'{kind}_psnr_db': psnr_of(noisy, test.wanted),
     f'{kind}_share_passed': share(noisy, clean, test),
   }
 
@@ -90,15 +85,9 @@ def of_clean(run, train_limit, test_limit) -> dict[str, float]:
   pca = baselines.pca(run.ex, train, views.Example(both, both))
   noisy, clean = np.split(pca, 2)
   return of_model('clean', run, test_limit) | {
-    'pca_psnr_db': psnr(noisy, test.wanted),
+    'pca_psnr_db': psnr_of(noisy, test.wanted),
     'pca_share_passed': share(noisy, clean, test),
   }
-
-
-def psnr(image_NHWC, wanted_NHWC) -> float:
-  """PSNR in dB of images, clipped to [0, 1]."""
-  error_NHWC = np.clip(image_NHWC, 0, 1) - wanted_NHWC
-  return evaluate.psnr(float((error_NHWC**2).mean()))
 
 
 def share(noisy_NHWC, clean_NHWC, test) -> float:
@@ -122,7 +111,7 @@ def projects(value_S, flat) -> str:
   """On the claim that a bottleneck trained on clean images denoises."""
   clean, pca = value_S['clean_psnr_db'], value_S['pca_psnr_db']
   won = [d for d in clean if np.mean(clean[d]) > np.mean(pca[d])]
-  claim = reports.held(len(won) == len(clean))
+  claim = claims.held(len(won) == len(clean))
   given = f', its input {flat["noisy_input"]:.1f}' if flat else ''
   return (
     f'noise does not fit the bottleneck (a clean-trained one denoises better '
@@ -154,13 +143,13 @@ def learns(value_S, flat) -> str:
   if both:
     gain_S = np.subtract(denoising[both[-1]], clean[both[-1]])
     line += (
-      f', {reports.mean_and_error(gain_S)} dB above the clean-trained one at '
+      f', {claims.mean_and_error(gain_S)} dB above the clean-trained one at '
       f'd = {both[-1]}'
     )
   if 'ridge' in flat:
     gap_S = np.array(denoising[best]) - flat['ridge']
     word = 'beats' if gap_S.mean() > 0 else 'LOSES to'
-    gap = reports.mean_and_error(gap_S * np.sign(gap_S.mean()))
+    gap = claims.mean_and_error(gap_S * np.sign(gap_S.mean()))
     line += f'; the best, d = {best}, {word} ridge by {gap} dB'
   return line
 

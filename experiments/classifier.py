@@ -11,9 +11,9 @@ import functools
 
 import numpy as np
 
-from vae_jax import reports
 from vae_jax.config import Experiment
-from vae_jax.override import override
+from vae_jax.config.override import override
+from vae_jax.reports import claims
 
 # An arm of the experiments that it judges.
 ARM = (
@@ -29,22 +29,22 @@ ARM = (
   'learning_rate=2e-3',
   'steps=500',
   'monitor=nll_nats',
-  'measures=evaluate.accuracy',
+  'measures=per_example.accuracy',
   'baselines=()',
   'pictures=pictures.curves',
 )
 
 
-def report(runs) -> reports.Report:
+def report(runs) -> claims.Report:
   """Its accuracy beside that of naming the most frequent class."""
   test = np.asarray(runs[0].data['test'].label)
   train = np.asarray(runs[0].data['train'].label)
   share = (test == np.bincount(train).argmax()).mean()
   accuracy = [100 * run.results['accuracy'] for run in runs]
-  return reports.Report(
+  return claims.Report(
     results={'majority_accuracy': float(share)},
     verdicts=[
-      f'{reports.mean_and_error(accuracy, " %")} of the test images are '
+      f'{claims.mean_and_error(accuracy, " %")} of the test images are '
       f'classified rightly, {100 * share:.1f} % by the most frequent class'
     ],
   )

@@ -21,29 +21,24 @@ import jax
 import numpy as np
 
 from experiments import classifier
-from vae_jax import (
-  baselines,
-  evaluate,
-  fidelity,
-  figures,
-  networks,
-  pictures,
-  reports,
-  views,
-)
+from vae_jax import figures, networks
 from vae_jax.config import Experiment
+from vae_jax.factors import views
+from vae_jax.measures import baselines, per_example
+from vae_jax.measures.samples import class_features, judge_of
+from vae_jax.reports import claims, pictures
 
 
-def report(runs, each: int = 100) -> reports.Report:
+def report(runs, each: int = 100) -> claims.Report:
   """How often samples carry the label that was asked for, `each` of every
   class; and what knowing the label is worth in nats."""
   ours = [run for run in runs if run.arm == 'vae']
   if not ours:
-    return reports.Report()
-  found = reports.Report({}, {'classes': classes(ours[0])}, [])
-  for label, members in reports.by_label(ours).items():
-    if fidelity.judge_of(members[0], runs) is not None:
-      told = [right(m, fidelity.judge_of(m, runs), each) for m in members]
+    return claims.Report()
+  found = claims.Report({}, {'classes': classes(ours[0])}, [])
+  for label, members in claims.by_label(ours).items():
+    if judge_of(members[0], runs) is not None:
+      told = [right(m, judge_of(m, runs), each) for m in members]
       found.results[label] = {
         name: float(np.mean([one[name] for one in told])) for name in told[0]
       }
@@ -86,9 +81,7 @@ def right(run, judge, each: int) -> dict[str, float]:
   key = jax.random.key(run.ex.seed + 1)
 
   def share(images):
-    return float(
-      (fidelity.judged(judge, images)[1].argmax(-1) == wanted).mean()
-    )
+    return float((class_features(judge, images)[1].argmax(-1) == wanted).mean())
 
   return {
     'label_accuracy': share(run.decode(z, given)),
@@ -107,13 +100,13 @@ def drawn(run, z, given, key):
 def on_labels(label: str, told) -> str:
   """The line on label accuracy, of several seeds."""
   mean, pixels, judge = (
-    reports.mean_and_error([100 * one[name] for one in told], ' %')
+    claims.mean_and_error([100 * one[name] for one in told], ' %')
     for name in told[0]
   )
   share = np.mean([one['label_accuracy'] for one in told])
   return (
     f'{label}: samples carry the label asked for in at least 95 %: '
-    f'{reports.held(share >= 0.95)}; {mean} of the mean '
+    f'{claims.held(share >= 0.95)}; {mean} of the mean '
     f'images, {pixels} with drawn pixels, by a classifier that is right on '
     f'{judge} of unseen images'
   )
@@ -122,7 +115,7 @@ def on_labels(label: str, told) -> str:
 def on_elbo(runs) -> list[str]:
   """How much lower -ELBO is than the same network's without the label."""
   lines = []
-  by_label = reports.by_label(runs)
+  by_label = claims.by_label(runs)
   for label, members in by_label.items():
     others = by_label.get(label.replace('vae', 'unconditional', 1), [])
     if members[0].arm != 'vae' or len(others) != len(members):
@@ -133,8 +126,8 @@ def on_elbo(runs) -> list[str]:
     ]
     lines.append(
       f'{label}: the label lowers -ELBO: '
-      f'{reports.held(np.mean(gain) > 0)}; by '
-      f'{reports.mean_and_error(gain, " nats")}, where the label itself '
+      f'{claims.held(np.mean(gain) > 0)}; by '
+      f'{claims.mean_and_error(gain, " nats")}, where the label itself '
       f'holds {np.log(len(members[0].data["test"].classes)):.2f} nats'
     )
   return lines
@@ -145,7 +138,7 @@ experiment = Experiment(
   network=partial(networks.mlp, widths=(500,)),
   latents=2,
   epochs=100.0,
-  measures=(evaluate.elbo, evaluate.active_latents, evaluate.quality),
+  measures=(per_example.elbo, per_example.active_latents, per_example.quality),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(pictures.reconstructions, pictures.curves),
   report=report,

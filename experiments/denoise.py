@@ -14,17 +14,11 @@ pixel on noise that it has not seen.
 
 from functools import partial
 
-from vae_jax import (
-  baselines,
-  evaluate,
-  networks,
-  objectives,
-  pictures,
-  posteriors,
-  reports,
-  views,
-)
+from vae_jax import networks
 from vae_jax.config import Experiment
+from vae_jax.factors import objectives, posteriors, views
+from vae_jax.measures import baselines, per_example
+from vae_jax.reports import claims, pictures
 
 experiment = Experiment(
   view=views.noisy,
@@ -37,7 +31,7 @@ experiment = Experiment(
   batch_size=64,
   steps=600,
   monitor='mse',
-  measures=(evaluate.reconstruction, evaluate.quality),
+  measures=(per_example.reconstruction, per_example.quality),
   baselines=(
     baselines.noisy_input,
     baselines.gaussian_blur,
@@ -45,7 +39,7 @@ experiment = Experiment(
     baselines.ridge,
   ),
   pictures=(pictures.denoised, pictures.against_baselines, pictures.curves),
-  report=reports.beats_baselines,
+  report=claims.beats_baselines,
   arms=(
     ('unet',),
     ('lesson', 'network=networks.pooled', 'steps=3000'),

@@ -10,16 +10,11 @@ compilation cache.
 
 from functools import partial
 
-from vae_jax import (
-  baselines,
-  evaluate,
-  networks,
-  objectives,
-  pictures,
-  posteriors,
-  reports,
-)
+from vae_jax import networks
 from vae_jax.config import Experiment
+from vae_jax.factors import objectives, posteriors
+from vae_jax.measures import baselines, per_example
+from vae_jax.reports import claims, pictures
 
 experiment = Experiment(
   network=partial(networks.mlp, widths=()),
@@ -29,7 +24,7 @@ experiment = Experiment(
   steps=3000,
   learning_rate=3e-3,
   monitor='nll_nats',
-  measures=(evaluate.reconstruction, evaluate.quality),
+  measures=(per_example.reconstruction, per_example.quality),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(
     pictures.reconstructions,
@@ -37,5 +32,5 @@ experiment = Experiment(
     pictures.against_baselines,
     pictures.curves,
   ),
-  report=reports.beats_baselines,
+  report=claims.beats_baselines,
 )

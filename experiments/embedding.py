@@ -17,8 +17,17 @@ from functools import partial
 import numpy as np
 
 from experiments import dense_autoencoder
-from vae_jax import baselines, figures, networks, pictures, probes, reports
-from vae_jax.log import counted
+from vae_jax import figures, networks
+from vae_jax.console import counted
+from vae_jax.data import spread_rows
+from vae_jax.measures import baselines
+from vae_jax.measures.codes import (
+  flat,
+  knn_accuracy,
+  linear_probe,
+  trustworthiness,
+)
+from vae_jax.reports import claims, pictures
 
 MEASURES = {
   'mse': 'squared error per pixel',
@@ -29,12 +38,12 @@ MEASURES = {
 SMALLER_IS_BETTER = ('mse',)
 
 
-def report(runs, limit: int = 10_000) -> reports.Report:
+def report(runs, limit: int = 10_000) -> claims.Report:
   """What the codes are worth over their size, ours and PCA's; nothing for
   images without labels or for a single size."""
   labelled = runs[0].data['test'].label is not None
   if not labelled or len({run.ex.latents for run in runs}) < 2:
-    return reports.Report()
+    return claims.Report()
   value = {'AE': {}, 'PCA': {}}  # method -> measure -> d -> one for each seed
   for run in sorted(runs, key=lambda run: run.ex.latents):
     for method, figures_of in measured(run, limit).items():
@@ -42,20 +51,20 @@ def report(runs, limit: int = 10_000) -> reports.Report:
         by_d = value[method].setdefault(name, {})
         by_d.setdefault(run.ex.latents, []).append(number)
   drawn = {'over_latents': curves(value)} | scatters(runs, limit)
-  return reports.Report({'codes': means(value)}, drawn, claims(value))
+  return claims.Report({'codes': means(value)}, drawn, lines_on(value))
 
 
 def measured(run, limit: int) -> dict[str, dict[str, float]]:
   """Every measure of a run's codes and of as many principal components."""
   train, test = (run.some(split, limit) for split in ('train', 'test'))
   labels = [some_labels(run, split, limit) for split in ('train', 'test')]
-  x, y = probes.flat(train.seen), probes.flat(test.seen)
+  x, y = flat(train.seen), flat(test.seen)
   basis = baselines.principal_components(x, min(run.ex.latents, *x.shape))
   projected = [(a - x.mean(0)) @ basis for a in (x, y)]
   rebuilt = projected[1] @ basis.T + x.mean(0)
   codes = [run.encode(train.seen), run.encode(test.seen)]
   return {
-    'AE': judged(codes, labels, y, probes.flat(run.decode(codes[1]))),
+    'AE': judged(codes, labels, y, flat(run.decode(codes[1]))),
     'PCA': judged(projected, labels, y, rebuilt),
   }
 
@@ -66,15 +75,15 @@ def judged(codes, labels, image_NP, rebuilt_NP) -> dict[str, float]:
   error = (np.clip(rebuilt_NP, 0, 1) - image_NP) ** 2
   return {
     'mse': float(error.mean()),
-    'knn': probes.knn_accuracy(train, test),
-    'linear': probes.linear_probe(train, test),
-    'trust': probes.trustworthiness(image_NP, codes[1]),
+    'knn': knn_accuracy(train, test),
+    'linear': linear_probe(train, test),
+    'trust': trustworthiness(image_NP, codes[1]),
   }
 
 
 def some_labels(run, split: str, limit: int):
   """The labels of run.some(split, limit)."""
-  [label_N] = probes.some(limit, run.data[split].label)
+  [label_N] = spread_rows(limit, run.data[split].label)
   return label_N
 
 
@@ -104,7 +113,7 @@ def gain(value, name: str, d: int):
   return -better if name in SMALLER_IS_BETTER else better
 
 
-def claims(value) -> list[str]:
+def lines_on(value) -> list[str]:
   """The lesson's claims, each held or not."""
   sizes = list(value['AE']['mse'])
   lines = []
@@ -114,7 +123,7 @@ def claims(value) -> list[str]:
   won = [d for d in small if gain(value, 'mse', d).mean() > 0]
   lines.append(
     f'the autoencoder beats PCA by squared error up to d = 32: '
-    f'{reports.held(won == small)}, at {len(won)} of '
+    f'{claims.held(won == small)}, at {len(won)} of '
     f'{len(small)} sizes'
   )
   if 32 in sizes:
@@ -134,7 +143,7 @@ def claim(value, text: str, d: int, sign: int, names=tuple(MEASURES)) -> str:
   )
   count = len(next(iter(gains.values())))
   return (
-    f'the autoencoder {text}: {reports.held(held)}: {said} '
+    f'the autoencoder {text}: {claims.held(held)}: {said} '
     f'({counted(count, "seed")})'
   )
 
@@ -152,7 +161,7 @@ def scatters(runs, limit: int, most: int = 1500) -> dict:
     title = f'Codes of unseen {run.ex.dataset}'
     if f is not None:
       codes = {f't-SNE of {d} numbers: {k}': f(z) for k, z in codes.items()}
-    [label_N] = probes.some(most, some_labels(run, 'test', limit))
+    [label_N] = spread_rows(most, some_labels(run, 'test', limit))
     classes = run.data['test'].classes or None
     drawn[name] = figures.scatters(codes, label_N, classes, title)
   return drawn
@@ -161,10 +170,10 @@ def scatters(runs, limit: int, most: int = 1500) -> dict:
 def both(run, limit: int, most: int):
   """Codes of the test images, ours and PCA's."""
   train, test = run.some('train', limit), run.some('test', limit)
-  [seen] = probes.some(most, test.seen)
-  x = probes.flat(train.seen)
+  [seen] = spread_rows(most, test.seen)
+  x = flat(train.seen)
   basis = baselines.principal_components(x, run.ex.latents)
-  return run.encode(seen), (probes.flat(seen) - x.mean(0)) @ basis
+  return run.encode(seen), (flat(seen) - x.mean(0)) @ basis
 
 
 def tsne(z_NZ) -> np.ndarray:

@@ -21,41 +21,36 @@ from functools import partial
 import numpy as np
 
 from experiments import classifier
-from vae_jax import (
-  baselines,
-  data,
-  evaluate,
-  fidelity,
-  figures,
-  networks,
-  reports,
-)
+from vae_jax import data, figures, networks
 from vae_jax.config import Experiment
-from vae_jax.pictures import curves, reconstructions
+from vae_jax.measures import baselines, per_example
+from vae_jax.measures.samples import all_measures, class_features, judge_of
+from vae_jax.reports import claims
+from vae_jax.reports.pictures import curves, reconstructions
 
 REAL, BLURRED, MEAN = 'real images', 'blurred images', 'mean image'
 JUDGED_BY = 'frechet_distance'
 NORMAL, FITTED = 'codes N(0, I)', 'codes of a fitted normal'
 
 
-def report(runs, count: int = 1000) -> reports.Report:
+def report(runs, count: int = 1000) -> claims.Report:
   """Samples of every model, at most `count`, judged by the classifier, with
   images that were never generated beside them."""
   models = [run for run in runs if run.arm in ('autoencoder', 'vae')]
-  if not models or fidelity.judge_of(models[0], runs) is None:
-    return reports.Report()
+  if not models or judge_of(models[0], runs) is None:
+    return claims.Report()
   shown, found = {}, {}
   for run in models:
-    judge = fidelity.judge_of(run, runs)
+    judge = judge_of(run, runs)
     sets = references(judge, count) | samples(run, count)
     real = judged(judge, judge.some('train', count).seen)
     for name, images in sets.items():
-      measures = fidelity.all_measures(real, judged(judge, images), count)
+      measures = all_measures(real, judged(judge, images), count)
       shown.setdefault(name, images)
       # A seed's two models share the references: the same figures again.
       found.setdefault(name, {})[run.ex.seed] = measures
   table = {name: list(by_seed.values()) for name, by_seed in found.items()}
-  return reports.Report(
+  return claims.Report(
     results={'samples': {k: means(v) for k, v in table.items()}},
     pictures=drawn(shown, table),
     verdicts=[*against_autoencoder(models, table), against_blur(table)],
@@ -64,7 +59,7 @@ def report(runs, count: int = 1000) -> reports.Report:
 
 def judged(judge, images):
   """(images, features, probabilities) of images."""
-  return (images, *fidelity.judged(judge, images))
+  return (images, *class_features(judge, images))
 
 
 def references(judge, count: int) -> dict:
@@ -104,7 +99,7 @@ def means(members: list[dict]) -> dict:
 
 def said(members: list[dict], name: str) -> str:
   """A measure as a mean over seeds, with its standard error."""
-  return reports.mean_and_error([member[name] for member in members])
+  return claims.mean_and_error([member[name] for member in members])
 
 
 def against_autoencoder(models, table) -> list[str]:
@@ -118,7 +113,7 @@ def against_autoencoder(models, table) -> list[str]:
         ours, theirs = (means(table[k])[JUDGED_BY] for k in (label, name))
         lines.append(
           f'samples of {label} are better than those of {name}: '
-          f'{reports.held(ours < theirs)}; Frechet distance '
+          f'{claims.held(ours < theirs)}; Frechet distance '
           f'{said(table[label], JUDGED_BY)} against '
           f'{said(table[name], JUDGED_BY)}, {floor}'
         )
@@ -132,7 +127,7 @@ def against_blur(table) -> str:
   sets = ', '.join(f'{k} {said(v, name)}' for k, v in table.items())
   return (
     f'nearest-neighbour distance alone rewards blur: '
-    f'{reports.held(rewarded)}; {sets}'
+    f'{claims.held(rewarded)}; {sets}'
   )
 
 
@@ -164,7 +159,7 @@ experiment = Experiment(
   network=partial(networks.mlp, widths=(500,)),
   latents=8,
   epochs=100.0,
-  measures=(evaluate.elbo, evaluate.quality),
+  measures=(per_example.elbo, per_example.quality),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(reconstructions, curves),
   report=report,
@@ -174,7 +169,7 @@ experiment = Experiment(
       'posterior=Point',
       'objective=reconstruction',
       'monitor=nll_nats',
-      'measures=evaluate.reconstruction, evaluate.quality',
+      'measures=per_example.reconstruction, per_example.quality',
     ),
     ('vae',),
     classifier.ARM,

@@ -14,14 +14,16 @@ import dataclasses
 import numpy as np
 
 from experiments import generate
-from vae_jax import fidelity, figures, reports
+from vae_jax import figures
+from vae_jax.measures.samples import class_features, judge_of
+from vae_jax.reports import claims
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 UNIT = 'noise (standard deviations of the codes)'
 FLIPPED = 'decoded images whose class has changed (%)'
 
 
-def report(runs, count: int = 1000) -> reports.Report:
+def report(runs, count: int = 1000) -> claims.Report:
   """The share of decoded images whose predicted class is no more that of the
   clean decoding, for each level of noise, of each model."""
   models = [run for run in runs if run.arm != 'classifier']
@@ -29,13 +31,13 @@ def report(runs, count: int = 1000) -> reports.Report:
     f'noisy_codes_{run.arm}': noisy_rows(run)
     for run in {run.label: run for run in reversed(models)}.values()
   }
-  if not models or fidelity.judge_of(models[0], runs) is None:
-    return reports.Report(pictures=pictures)
+  if not models or judge_of(models[0], runs) is None:
+    return claims.Report(pictures=pictures)
   curves_RL = {
-    label: [flips(run, fidelity.judge_of(run, runs), count) for run in members]
-    for label, members in reports.by_label(models).items()
+    label: [flips(run, judge_of(run, runs), count) for run in members]
+    for label, members in claims.by_label(models).items()
   }
-  return reports.Report(
+  return claims.Report(
     results={
       'noise_levels_sd': list(LEVELS),
       'flipped_share': {
@@ -64,7 +66,7 @@ def noisy(run, seen, seed: int):
 def flips(run, judge, count: int) -> list[float]:
   """The share of changed classes at each level, of at most `count` images."""
   images = noisy(run, run.some('test', count).seen, run.ex.seed)
-  chosen = [fidelity.judged(judge, x)[1].argmax(-1) for x in images]
+  chosen = [class_features(judge, x)[1].argmax(-1) for x in images]
   return [float((y != chosen[0]).mean()) for y in chosen]
 
 
@@ -93,7 +95,7 @@ def verdicts(models, curves_RL) -> list[str]:
       held = clearly_more(half[label], half[other])
       lines.append(
         f'codes of a VAE bear more noise than those of a plain autoencoder: '
-        f'{reports.held(held)}; {told(half)}'
+        f'{claims.held(held)}; {told(half)}'
       )
   return lines or [told(half)]
 
@@ -110,7 +112,7 @@ def clearly_more(a_R, b_R) -> bool:
 def told(half: dict) -> str:
   """'half of the classes change at 1.20 sd (vae), 0.90 sd (autoencoder)'."""
   parts = [
-    f'{reports.mean_and_error(levels, " sd")} ({label})'
+    f'{claims.mean_and_error(levels, " sd")} ({label})'
     if np.isfinite(levels).all()
     else f'above {LEVELS[-1]:g} sd ({label})'
     for label, levels in half.items()

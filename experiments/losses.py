@@ -18,16 +18,11 @@ import jax
 import numpy as np
 
 from experiments import dense_autoencoder
-from vae_jax import (
-  baselines,
-  data,
-  evaluate,
-  figures,
-  pictures,
-  reports,
-  similarity,
-)
-from vae_jax.log import counted
+from vae_jax import data, figures
+from vae_jax.console import counted
+from vae_jax.images import psnr, ssim
+from vae_jax.measures import baselines, per_example
+from vae_jax.reports import claims, pictures
 
 # Loss -> what it is called as a measure of the mean image, per pixel.
 LOSSES = {
@@ -42,25 +37,25 @@ QUALITIES = (1, 5, 10, 20, 35, 50, 65, 80, 90, 95)
 
 def report(
   runs, eps: float = 1e-3, train_limit: int = 10_000, test_limit: int = 500
-) -> reports.Report:
+) -> claims.Report:
   """The cross table of losses, and PSNR over the bytes of a quantised code."""
-  if len(reports.by_label(runs)) < 2:
-    return reports.Report()
+  if len(claims.by_label(runs)) < 2:
+    return claims.Report()
   limits = train_limit, test_limit
   crossed = cross([run for run in runs if run.arm in LOSSES], eps, *limits)
   rated = rate([run for run in runs if run.arm.startswith('mse')], *limits)
-  return reports.Report(
+  return claims.Report(
     crossed.results | rated.results,
     crossed.pictures | rated.pictures,
     crossed.verdicts + rated.verdicts,
   )
 
 
-def cross(runs, eps, train_limit, test_limit) -> reports.Report:
+def cross(runs, eps, train_limit, test_limit) -> claims.Report:
   """Every loss measured on the models trained under each."""
-  labels = reports.by_label(runs)
+  labels = claims.by_label(runs)
   if len(labels) < 2:
-    return reports.Report()
+    return claims.Report()
   test = runs[0].some('test', test_limit)
   images = {
     label: [run.reconstruct(test.seen) for run in runs_S]
@@ -84,7 +79,7 @@ def cross(runs, eps, train_limit, test_limit) -> reports.Report:
     'rows': rows(images, test.wanted),
   }
   verdicts = [own_column(value_RC, arms, len(next(iter(labels.values()))))]
-  return reports.Report({'measured': table}, drawn, verdicts)
+  return claims.Report({'measured': table}, drawn, verdicts)
 
 
 def measures(image_NHWC, wanted_NHWC, eps: float) -> np.ndarray:
@@ -94,7 +89,7 @@ def measures(image_NHWC, wanted_NHWC, eps: float) -> np.ndarray:
   p = np.clip(image, eps, 1 - eps)
   bce = -(x * np.log(p) + (1 - x) * np.log1p(-p)).mean()
   squared, absolute = ((image - x) ** 2).mean(), np.abs(image - x).mean()
-  alike = np.mean(jax.jit(similarity.ssim)(image.astype(np.float32), x))
+  alike = np.mean(jax.jit(ssim)(image.astype(np.float32), x))
   return np.array([bce, squared, absolute, 1 - alike])
 
 
@@ -109,7 +104,7 @@ def own_column(value_RC, arms, seeds: int) -> str:
     if best != loss:
       share = value_R[arms.index(loss)] / value_R.min() - 1
       lines.append(f'{best} is better by {loss}, by {100 * share:.1f} %')
-  claim = reports.held(won == len(columns))
+  claim = claims.held(won == len(columns))
   detail = f' ({"; ".join(lines)})' if lines else ''
   return (
     f'each loss is best by its own measure: {claim}, {won} of {len(columns)}, '
@@ -142,13 +137,13 @@ def rows(images, wanted_NHWC, count: int = 10):
   return figures.rows(shown, title='What each loss loses')
 
 
-def rate(runs, train_limit, test_limit) -> reports.Report:
+def rate(runs, train_limit, test_limit) -> claims.Report:
   """PSNR over bytes per image: codes of the models, of PCA, and JPEG."""
   if not runs:
-    return reports.Report()
+    return claims.Report()
   curves = {}
   runs = sorted(runs, key=lambda run: run.ex.latents)
-  for label, runs_S in reports.by_label(runs).items():
+  for label, runs_S in claims.by_label(runs).items():
     name = label.replace('mse', f'd = {runs_S[0].ex.latents}', 1)
     name = name.partition(' d=')[0]
     pairs = [coded(run, train_limit, test_limit) for run in runs_S]
@@ -160,7 +155,7 @@ def rate(runs, train_limit, test_limit) -> reports.Report:
     name: {'bytes': curve[:, 0].tolist(), 'psnr_db': curve[:, 1].tolist()}
     for name, curve in curves.items()
   }
-  return reports.Report(
+  return claims.Report(
     {'rate': found}, {'rate': rate_figure(curves)}, against_jpeg(curves)
   )
 
@@ -196,7 +191,7 @@ def curve(train_NZ, test_NZ, decode, wanted_NHWC) -> np.ndarray:
     size = test_NZ.shape[1] * bits / 8
     image = np.clip(decode(z_NZ.astype(np.float32)), 0, 1)
     error = float(((image - wanted_NHWC) ** 2).mean())
-    points.append((size, evaluate.psnr(error)))
+    points.append((size, psnr(error)))
   return np.array(points)
 
 
@@ -216,9 +211,9 @@ def jpeg_curves(image_NHWC):
   for quality in QUALITIES:
     files = [jpeg(x, quality) for x in x_NHWC]
     decoded = np.stack([read(file, x_NHWC.shape[1:]) for file in files])
-    psnr = evaluate.psnr(float(((decoded / 255 - image_NHWC) ** 2).mean()))
-    whole.append((np.mean([len(file) for file in files]), psnr))
-    scan.append((np.mean([scan_size(file) for file in files]), psnr))
+    decibels = psnr(float(((decoded / 255 - image_NHWC) ** 2).mean()))
+    whole.append((np.mean([len(file) for file in files]), decibels))
+    scan.append((np.mean([scan_size(file) for file in files]), decibels))
   return np.array(whole), np.array(scan)
 
 
@@ -261,7 +256,7 @@ def against_jpeg(curves) -> list[str]:
       continue
     gain_P = psnr_P - np.interp(bytes_P, *jpeg.T)
     gain_P, bytes_P = gain_P[inside_P], bytes_P[inside_P]
-    claim = reports.held((gain_P > 0).all())
+    claim = claims.held((gain_P > 0).all())
     best, worst = gain_P.argmax(), gain_P.argmin()
     verdicts.append(
       f'{kind} codes beat JPEG without its header at equal bytes: {claim} in '
@@ -298,7 +293,7 @@ experiment = dataclasses.replace(
   dense_autoencoder.experiment,
   steps=2000,
   monitor='mse',
-  measures=(evaluate.quality,),
+  measures=(per_example.quality,),
   pictures=(pictures.reconstructions, pictures.curves),
   report=report,
   arms=(

@@ -19,28 +19,24 @@ import jax
 import numpy as np
 
 from experiments import dense_autoencoder
-from vae_jax import (
-  baselines,
-  figures,
-  networks,
-  pictures,
-  probes,
-  reports,
-  train,
-)
+from vae_jax import figures, networks, training
+from vae_jax.data import spread_rows
+from vae_jax.measures import baselines
+from vae_jax.measures.codes import few_labels, flat, linear_probe
+from vae_jax.reports import claims, pictures
 
 COUNTS = (10, 100, 1000)  # and all
 RIVALS = ('pixels', 'PCA', 'random encoder')
 
 
-def report(runs, draws: int = 5, limit: int = 10_000) -> reports.Report:
+def report(runs, draws: int = 5, limit: int = 10_000) -> claims.Report:
   """Test accuracy of a linear probe over the number of labels, on the codes of
   every arm and on its rivals; nothing for images without labels.
 
   Few labels are drawn `draws` times; the runs' seeds are further draws.
   """
   if runs[0].data['test'].label is None:
-    return reports.Report()
+    return claims.Report()
   accuracy = {}  # features -> count of labels -> one for each draw
   for run in runs:
     rivals = rival_features(run, limit) if run.arm == runs[0].arm else {}
@@ -55,12 +51,12 @@ def report(runs, draws: int = 5, limit: int = 10_000) -> reports.Report:
   }
   ours = [name for name in accuracy if name not in RIVALS]
   lines = [verdict(name, accuracy) for name in ours]
-  return reports.Report({'probe': means}, {'probe': curves(accuracy)}, lines)
+  return claims.Report({'probe': means}, {'probe': curves(accuracy)}, lines)
 
 
 def clean(run, split: str, limit: int):
   """At most `limit` clean images of a split: [N, H, W, C]."""
-  [index] = probes.some(limit, np.arange(run.data[split].size))
+  [index] = spread_rows(limit, np.arange(run.data[split].size))
   return np.asarray(run.data[split].take(index).images())
 
 
@@ -71,7 +67,7 @@ def encoded(run, limit: int):
 
 def rival_features(run, limit: int) -> dict:
   """Features of the same images that were not learned by this model."""
-  x, y = (probes.flat(clean(run, split, limit)) for split in ('train', 'test'))
+  x, y = (flat(clean(run, split, limit)) for split in ('train', 'test'))
   count = min(run.ex.latents, *x.shape)
   basis = baselines.principal_components(x, count)
   pca = [(a - x.mean(0)) @ basis for a in (x, y)]
@@ -83,7 +79,7 @@ def untrained(run):
   """The run with parameters as they were before any step, of another seed."""
   key = jax.random.key(run.ex.seed + 1)
   one = run.data['train'].take(np.arange(1))
-  state = jax.jit(partial(train.init, ex=run.ex))(
+  state = jax.jit(partial(training.init, ex=run.ex))(
     key, hyper=run.hyper, data=one
   )
   return dataclasses.replace(run, state=state)
@@ -92,15 +88,15 @@ def untrained(run):
 def probed(run, pair, draws: int, limit: int) -> dict[int, list[float]]:
   """Number of labels -> accuracies, of several draws where labels are few."""
   labels = [
-    probes.some(limit, run.data[split].label)[0] for split in ('train', 'test')
+    spread_rows(limit, run.data[split].label)[0] for split in ('train', 'test')
   ]
   found, n = {}, len(labels[0])
   for count in [c for c in COUNTS if c < n] + [n]:
     found[count] = []
     for draw in range(draws if count <= 100 else 1):
-      few = probes.few_labels(labels[0], count, 1000 * run.ex.seed + draw)
+      few = few_labels(labels[0], count, 1000 * run.ex.seed + draw)
       fit = pair[0][few], labels[0][few]
-      score = probes.linear_probe(fit, (pair[1], labels[1]))
+      score = linear_probe(fit, (pair[1], labels[1]))
       found[count].append(score)
   return found
 
@@ -114,7 +110,7 @@ def verdict(name: str, accuracy) -> str:
     points = 100 * (np.mean(values) - rivals[best])
     won += points > 0
     parts.append(f'{points:+.1f} with {count} labels (against {best})')
-  claim = reports.held(won == len(parts))
+  claim = claims.held(won == len(parts))
   return (
     f'{name}: a linear probe is better on its codes than on pixels, PCA and a '
     f'random encoder: {claim}, in {won} of {len(parts)}: points of accuracy '

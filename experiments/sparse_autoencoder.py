@@ -14,29 +14,23 @@ from functools import partial
 
 import numpy as np
 
-from vae_jax import (
-  baselines,
-  evaluate,
-  figures,
-  networks,
-  objectives,
-  pictures,
-  posteriors,
-  reports,
-)
+from vae_jax import figures, networks
 from vae_jax.config import Experiment
+from vae_jax.factors import objectives, posteriors
+from vae_jax.measures import baselines, per_example
+from vae_jax.reports import claims, pictures
 
 MEASURES = ('mean_activation', 'active_share', 'hoyer_sparseness', 'psnr_db')
 
 
-def report(runs) -> reports.Report:
+def report(runs) -> claims.Report:
   """What the penalty did to the code and what it cost, and every arm beside
   the baselines; codes and reconstructions of the arms side by side."""
-  arms = reports.by_arm(runs)
+  arms = claims.by_arm(runs)
   results = {arm: means(members) for arm, members in arms.items()}
-  verdicts = penalty(arms) + reports.beats_baselines(runs).verdicts
+  verdicts = penalty(arms) + claims.beats_baselines(runs).verdicts
   drawn = {'activations': activations(arms), 'side_by_side': rows(arms)}
-  return reports.Report({'arms': results}, drawn, verdicts)
+  return claims.Report({'arms': results}, drawn, verdicts)
 
 
 def means(runs) -> dict[str, float]:
@@ -57,13 +51,13 @@ def penalty(arms) -> list[str]:
     [values(arms[arm], m) for arm in ('plain', 'sparse')] for m in MEASURES
   ]
   (dense, low), (many, few), (flat, peaked), (good, worse) = both
-  say = reports.mean_and_error
+  say = claims.mean_and_error
   factor = dense.mean() / max(low.mean(), 1e-9)
   return [
-    f'the penalty lowers the mean activation: {reports.held(factor > 1)}, '
+    f'the penalty lowers the mean activation: {claims.held(factor > 1)}, '
     f'{say(dense)} to {say(low)}, by a factor of {factor:.1f}',
     'and the code is sparser whatever its scale: '
-    f'{reports.held(peaked.mean() > flat.mean())}, Hoyer sparseness '
+    f'{claims.held(peaked.mean() > flat.mean())}, Hoyer sparseness '
     f'{say(flat)} to {say(peaked)}, '
     f'{100 * many.mean():.0f} to {100 * few.mean():.0f} % of the values active',
     f'its price: {good.mean() - worse.mean():.2f} dB PSNR '
@@ -114,7 +108,11 @@ experiment = Experiment(
   objective=objectives.sparse,
   steps=3000,
   monitor='nll_nats',
-  measures=(evaluate.reconstruction, evaluate.quality, evaluate.sparseness),
+  measures=(
+    per_example.reconstruction,
+    per_example.quality,
+    per_example.sparseness,
+  ),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(pictures.against_baselines, pictures.curves),
   arms=(('plain', 'sparsity=0.0'), ('sparse', 'sparsity=0.1')),

@@ -17,30 +17,22 @@ from functools import partial
 
 import numpy as np
 
-from vae_jax import (
-  baselines,
-  data,
-  evaluate,
-  figures,
-  likelihoods,
-  networks,
-  objectives,
-  pictures,
-  posteriors,
-  reports,
-  views,
-)
+from vae_jax import data, figures, networks
 from vae_jax.config import Experiment
-from vae_jax.log import words
+from vae_jax.console import words
+from vae_jax.factors import likelihoods, objectives, posteriors, views
+from vae_jax.images import inconsistency, psnr, whole_factor
+from vae_jax.measures import baselines, per_example
+from vae_jax.reports import claims, pictures
 
 NOISE_FACTOR = 4
 
 
-def report(runs, count: int = 100, shown: int = 10) -> reports.Report:
+def report(runs, count: int = 100, shown: int = 10) -> claims.Report:
   """Whether each run beats every baseline, and what the 4x runs make of
   `count` small images of uniform noise, of which `shown` are drawn."""
-  verdicts, measures, rows = reports.beats_baselines(runs).verdicts, {}, {}
-  for label, members in reports.by_label(runs).items():
+  verdicts, measures, rows = claims.beats_baselines(runs).verdicts, {}, {}
+  for label, members in claims.by_label(runs).items():
     if factor_of(members[0]) != NOISE_FACTOR:
       continue
     fed = [from_noise(run, count) for run in members]
@@ -48,9 +40,9 @@ def report(runs, count: int = 100, shown: int = 10) -> reports.Report:
     verdicts.append(f'{label}: {said(fed)}' if label else said(fed))
     rows |= noise_rows(members[0], label or 'this model', shown)
   if not rows:
-    return reports.Report(verdicts=verdicts)
+    return claims.Report(verdicts=verdicts)
   title = f'Noise fed to the {NOISE_FACTOR}x models'
-  return reports.Report(
+  return claims.Report(
     {'fed_noise': measures},
     {'fed_noise': figures.rows(rows, title=title)},
     verdicts,
@@ -59,7 +51,7 @@ def report(runs, count: int = 100, shown: int = 10) -> reports.Report:
 
 def factor_of(run) -> int:
   """How many times as large its images are as what it sees."""
-  return evaluate.whole_factor(run.test.seen.shape, run.test.wanted.shape)
+  return whole_factor(run.test.seen.shape, run.test.wanted.shape)
 
 
 def noise(run, count: int):
@@ -75,10 +67,8 @@ def from_noise(run, count: int) -> dict[str, float]:
   images = np.clip(run.reconstruct(seen), 0, 1)
   smooth = np.clip(interpolated(run, seen), 0, 1)
   return {
-    'consistency_db': evaluate.psnr(
-      float(evaluate.inconsistency(images, seen).mean())
-    ),
-    'against_bicubic_db': evaluate.psnr(float(((images - smooth) ** 2).mean())),
+    'consistency_db': psnr(float(inconsistency(images, seen).mean())),
+    'against_bicubic_db': psnr(float(((images - smooth) ** 2).mean())),
     'extreme_share': extreme(images),
     'extreme_share_bicubic': extreme(smooth),
     'extreme_share_test': extreme(run.test.wanted),
@@ -104,7 +94,7 @@ def mean_of(dicts) -> dict[str, float]:
 def said(fed) -> str:
   """One line on what came of noise."""
   mean = mean_of(fed)
-  agrees = reports.mean_and_error([f['consistency_db'] for f in fed], ' dB')
+  agrees = claims.mean_and_error([f['consistency_db'] for f in fed], ' dB')
   return (
     f'fed noise, its images agree with it to {agrees} after area means, and '
     f'with its bicubic enlargement to {mean["against_bicubic_db"]:.1f} dB; '
@@ -159,7 +149,11 @@ experiment = Experiment(
   steps=1000,
   monitor='mse',
   nll_samples=0,
-  measures=(evaluate.reconstruction, evaluate.quality, evaluate.consistency),
+  measures=(
+    per_example.reconstruction,
+    per_example.quality,
+    per_example.consistency,
+  ),
   baselines=(
     baselines.nearest,
     baselines.bilinear,

@@ -18,17 +18,21 @@ import re
 import numpy as np
 
 from experiments import dense_autoencoder
-from vae_jax import baselines, data, evaluate, figures, pictures, reports, views
+from vae_jax import data, figures
+from vae_jax.factors import views
+from vae_jax.images import psnr_of
+from vae_jax.measures import baselines
+from vae_jax.reports import claims, pictures
 
 
 def report(
   runs, train_limit: int = 10_000, test_limit: int = 1000
-) -> reports.Report:
+) -> claims.Report:
   """Every model, and a PCA fitted on its training set, on every test set of
   images of its shape; PSNR in dB."""
   results, drawn, verdicts = {}, {}, []
   for name, group in groups(runs).items():
-    names = list(reports.by_label(group))
+    names = list(claims.by_label(group))
     if len(names) < 2:
       continue
     psnr_S2AB, examples = measured(group, train_limit, test_limit)
@@ -40,7 +44,7 @@ def report(
       f'lost_{name}': table(-lost(psnr_S2AB).mean(0), labels, name, 'change'),
       f'rows_{name}': rows(group, examples, labels),
     }
-  return reports.Report(results, drawn, verdicts)
+  return claims.Report(results, drawn, verdicts)
 
 
 def groups(runs) -> dict[str, list]:
@@ -67,12 +71,14 @@ def short(label: str) -> str:
 def measured(group, train_limit, test_limit):
   """PSNR in dB of (autoencoder, PCA) trained on A and tested on B, for each
   seed: [S, 2, A, B]; and the test examples of the first seed."""
-  seeds = list(zip(*reports.by_label(group).values(), strict=False))
+  seeds = list(zip(*claims.by_label(group).values(), strict=False))
   psnr, first = [], None
   for runs in seeds:
     tests = [run.some('test', test_limit) for run in runs]
     first = first or tests
-    autoencoder = [[psnr_of(run.reconstruct, t) for t in tests] for run in runs]
+    autoencoder = [
+      [psnr_through(run.reconstruct, t) for t in tests] for run in runs
+    ]
     pca = [on_each(run, tests, train_limit) for run in runs]
     psnr.append([autoencoder, pca])
   return np.array(psnr), first
@@ -87,18 +93,12 @@ def on_each(run, tests, train_limit) -> list[float]:
   )
   ends = np.cumsum([len(t.seen) for t in tests])[:-1]
   images = np.split(baselines.pca(run.ex, train, together), ends)
-  return [psnr(i, t.wanted) for i, t in zip(images, tests, strict=True)]
+  return [psnr_of(i, t.wanted) for i, t in zip(images, tests, strict=True)]
 
 
-def psnr_of(f, example) -> float:
+def psnr_through(f, example) -> float:
   """PSNR in dB of f's images for what is seen."""
-  return psnr(f(example.seen), example.wanted)
-
-
-def psnr(image_NHWC, wanted_NHWC) -> float:
-  """PSNR in dB of images, clipped to [0, 1]."""
-  error_NHWC = np.clip(image_NHWC, 0, 1) - wanted_NHWC
-  return evaluate.psnr(float((error_NHWC**2).mean()))
+  return psnr_of(f(example.seen), example.wanted)
 
 
 def lost(psnr_S2AB):
@@ -152,10 +152,10 @@ def verdicts_of(psnr_S2AB) -> list[str]:
   return [
     f'data-specific: {claim}, worse out of its domain in {worse} of '
     f'{away_AB.sum()} pairs; there the autoencoder loses '
-    f'{reports.mean_and_error(lost_S2[:, 0])} dB to the one of the domain',
-    f'out of domain PCA loses {reports.mean_and_error(lost_S2[:, 1])} dB to '
+    f'{claims.mean_and_error(lost_S2[:, 0])} dB to the one of the domain',
+    f'out of domain PCA loses {claims.mean_and_error(lost_S2[:, 1])} dB to '
     f'the PCA of the domain, and {better} is the better one by '
-    f'{reports.mean_and_error(gap_S * np.sign(gap_S.mean()))} dB (in domain '
+    f'{claims.mean_and_error(gap_S * np.sign(gap_S.mean()))} dB (in domain '
     f'the autoencoder has {ae:.2f} dB, PCA {pca:.2f} dB)',
   ]
 
@@ -182,9 +182,7 @@ def rows(group, examples, labels, count: int = 10):
   each = max(1, count // len(labels))
   shown = [e.seen[data.spread(len(e.seen), each)] for e in examples]
   images = {'test image': np.concatenate(shown)}
-  for run_S, label in zip(
-    reports.by_label(group).values(), labels, strict=True
-  ):
+  for run_S, label in zip(claims.by_label(group).values(), labels, strict=True):
     images[f'trained on {label}'] = run_S[0].reconstruct(images['test image'])
   return figures.rows(images, title=f'Test images: {", ".join(labels)}')
 

@@ -18,25 +18,20 @@ test -ELBO 106.1 nats after 5 epochs, 103.4 after 10, 101.7 after 20 (published:
 
 from functools import partial
 
-from vae_jax import (
-  baselines,
-  evaluate,
-  latent_pictures,
-  networks,
-  pictures,
-  reports,
-)
+from vae_jax import networks
 from vae_jax.config import Experiment
+from vae_jax.measures import baselines, per_example
+from vae_jax.reports import claims, pictures, walks
 
 experiment = Experiment(
   network=partial(networks.mlp, widths=(500,)),
   latents=2,
   epochs=100.0,
   measures=(
-    evaluate.elbo,
-    evaluate.active_latents,
-    evaluate.quality,
-    evaluate.kl_per_latent,
+    per_example.elbo,
+    per_example.active_latents,
+    per_example.quality,
+    per_example.kl_per_latent,
   ),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(
@@ -44,9 +39,9 @@ experiment = Experiment(
     pictures.prior_samples,
     pictures.manifold,
     pictures.latent_scatter,
-    latent_pictures.interpolation,
-    latent_pictures.attribute_vectors,
+    walks.interpolation,
+    walks.attribute_vectors,
     pictures.curves,
   ),
-  report=reports.beats_baselines,
+  report=claims.beats_baselines,
 )

@@ -34,7 +34,8 @@ jax.config.update('jax_compilation_cache_dir', '/tmp/vae_jax_test_cache')
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
 
-from vae_jax import config, data, evaluate, networks, train  # noqa: E402
+from vae_jax import config, data, networks, training  # noqa: E402
+from vae_jax.measures import per_example  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -65,7 +66,7 @@ def tiny():
     batch_size=8,
     steps=12,
     steps_per_call=4,
-    measures=(evaluate.elbo,),
+    measures=(per_example.elbo,),
     nll_samples=0,
   )
 
@@ -87,7 +88,7 @@ def start(batch):
 
   def start(ex, devices):
     hyper = ex.hyper()
-    state = train.init(jax.random.key(ex.seed), ex, hyper, batch)
-    return data.replicate((batch, hyper, state), devices)
+    state = training.init(jax.random.key(ex.seed), ex, hyper, batch)
+    return training.replicate((batch, hyper, state), devices)
 
   return start

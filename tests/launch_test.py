@@ -10,7 +10,10 @@ import jax
 import pytest
 
 import launch
-from vae_jax import config, loop, manual, records, results, run
+from vae_jax import config
+from vae_jax.config import help
+from vae_jax.reports import summary
+from vae_jax.runs import loop, records, run
 
 ROOT = pathlib.Path(launch.__file__).parent
 
@@ -90,7 +93,7 @@ WRONG = [
   (['--dataset=tiny', '--monitor=nelbo'], 'there are kl_nats, mse, nelbo'),
   (
     ['--dataset=tiny', '--set=objective=evaluate.elbo'],
-    'objective evaluate.elbo does not return (loss, metrics)',
+    'objective per_example.elbo does not return (loss, metrics)',
   ),
   (
     ['--set=network=pooled'],
@@ -216,7 +219,7 @@ def test_help_names_every_flag_and_field_in_80_columns(launched):
   code, out, err = launched('--help')
   assert (code, err) == (0, '')
   assert max(map(len, out.splitlines())) <= 80
-  for name in manual.FLAGS:
+  for name in help.FLAGS:
     assert f'\n  --{name} ' in out
   for field in config.plain_fields():
     assert f'\n  --{field.name} ' in out
@@ -303,7 +306,7 @@ def table_of(out):
 def read(path):
   """results.json without what depends on the clock."""
   figures = json.loads(path.read_text())
-  return {k: v for k, v in figures.items() if k not in results.TIMES}
+  return {k: v for k, v in figures.items() if k not in summary.TIMES}
 
 
 @pytest.mark.parametrize(

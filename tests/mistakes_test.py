@@ -10,21 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax import (
-  data,
-  evaluate,
-  feed,
-  importance,
-  networks,
-  objectives,
-  pictures,
-  posteriors,
-  priors,
-  run,
-  train,
-  views,
-)
-from vae_jax.trained import Trained
+from vae_jax import data, networks, training
+from vae_jax.factors import objectives, posteriors, priors, views
+from vae_jax.factors.divergences import kl
+from vae_jax.measures import importance, pooled
+from vae_jax.measures.trained import Trained
+from vae_jax.reports import pictures
+from vae_jax.runs import run
+from vae_jax.training import feed, replicate
+from vae_jax.training.step import example_keys, fold_in_step
 
 
 def keys(n, seed=0):
@@ -34,7 +28,9 @@ def keys(n, seed=0):
 
 @pytest.fixture
 def trained(tiny, tiny_data):
-  state = train.init(jax.random.key(0), tiny, tiny.hyper(), tiny_data['train'])
+  state = training.init(
+    jax.random.key(0), tiny, tiny.hyper(), tiny_data['train']
+  )
   return Trained(tiny, tiny_data, tiny.hyper(), state)
 
 
@@ -45,7 +41,7 @@ def test_1_the_kl_is_that_of_what_is_drawn():
   z = np.asarray(q.sample(keys(n)), np.float64)[:, 0]
   q_of, p_of = NormalDist(0.7, np.exp(0.5)), NormalDist()
   drawn = np.mean([np.log(q_of.pdf(x) / p_of.pdf(x)) for x in z])
-  closed = float(posteriors.kl(q, p, z_mean)[0, 0])
+  closed = float(kl(q, p, z_mean)[0, 0])
   assert closed == pytest.approx(drawn, abs=0.05)
   mistaken = -0.5 * (1 + 0.5 - 0.7**2 - np.exp(0.5))
   assert abs(mistaken - drawn) > 0.2  # or this would catch nothing
@@ -63,7 +59,9 @@ def test_2_the_critic_is_trained(tiny, batch, start):
   )
   devices = jax.local_devices()[:1]
   placed, hyper, state = start(ex, devices)
-  call = train.over_devices(functools.partial(train.steps, ex), devices=devices)
+  call = training.over_devices(
+    functools.partial(training.steps, ex), devices=devices
+  )
   index = feed.step_index(ex, batch.size, devices, 0, 100)
   _, metrics = call(placed, hyper, state, index)
   losses = np.asarray(metrics['critic_nats'])
@@ -73,14 +71,14 @@ def test_2_the_critic_is_trained(tiny, batch, start):
 
 def test_3_every_step_has_noise_of_its_own(tiny, batch):
   ex = dataclasses.replace(tiny, view=views.noisy)
-  state = train.init(jax.random.key(0), ex, ex.hyper(), batch)
+  state = training.init(jax.random.key(0), ex, ex.hyper(), batch)
   few = batch.take(np.arange(4))
 
   def seen(step):
     key_view, _ = jax.random.split(
-      train.fold_in_step(state.replace(step=jnp.int32(step)))
+      fold_in_step(state.replace(step=jnp.int32(step)))
     )
-    return ex.view(few, train.example_keys(key_view, 4), ex.hyper()).seen
+    return ex.view(few, example_keys(key_view, 4), ex.hyper()).seen
 
   noise = [np.asarray(seen(step) - few.images()).ravel() for step in (0, 1)]
   assert abs(np.corrcoef(noise)[0, 1]) < 0.5
@@ -166,8 +164,8 @@ def test_8_more_samples_tighten_the_bound_and_their_number_counts(trained):
 
 def test_8_testing_trains_nothing(trained):
   before = jax.device_get(trained.state.params)
-  placed = data.replicate((trained.data['test'], trained.hyper, trained.state))
-  evaluate.over(trained.ex, trained.ex.measures)(*placed)
+  placed = replicate((trained.data['test'], trained.hyper, trained.state))
+  pooled.over(trained.ex, trained.ex.measures)(*placed)
   after = jax.device_get(placed[2].params)
   jax.tree.map(np.testing.assert_array_equal, after, before)
 

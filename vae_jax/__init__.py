@@ -21,6 +21,6 @@ def load(run_dir):
   Images are [N, H, W, C] floats in [0, 1], codes [N, Z]; all host arrays.
   Raises an exception of one clear line if there is no model to load.
   """
-  from vae_jax import use
+  from vae_jax.runs import use
 
   return use.load(run_dir)

@@ -2,13 +2,14 @@
 
 import functools
 
-from vae_jax.data import arrays, folder, selecting
+from vae_jax.data import classes
 from vae_jax.data.batch import Batch, DataError, checked
 from vae_jax.data.embedded import digits, photos
-from vae_jax.data.prepared import prepared
+from vae_jax.data.own import images, npz
+from vae_jax.data.tfds.decode import prepared
 
 EMBEDDED = {'digits': digits, 'photos': photos}
-OWN = {'folder': folder.folder, 'npz': arrays.npz}
+OWN = {'folder': images.folder, 'npz': npz.npz}
 
 
 def load(name: str, data_dir: str | None = None) -> dict[str, Batch]:
@@ -23,8 +24,8 @@ def load(name: str, data_dir: str | None = None) -> dict[str, Batch]:
     if not path:
       raise DataError(f'{name} needs a path: {kind}:PATH')
     return OWN[kind](path)
-  whole, classes = selecting.parted(name)
-  return selecting.only(named(whole, data_dir), classes, whole)
+  whole, asked = classes.parted(name)
+  return classes.only(named(whole, data_dir), asked, whole)
 
 
 def named(name: str, data_dir: str | None) -> dict[str, Batch]:
@@ -47,4 +48,4 @@ def read(source: str) -> tuple[Batch, list[str]]:
   kind, colon, path = str(source).partition(':')
   if not (colon and kind in OWN):
     kind, path = 'npz' if str(source).endswith('.npz') else 'folder', source
-  return {'folder': folder.whole, 'npz': arrays.whole}[kind](path)
+  return {'folder': images.whole, 'npz': npz.whole}[kind](path)

@@ -2,6 +2,14 @@
 
 Text sizes and widths are those of a NeurIPS column (5.5 inches), colours are
 safe for the colour-blind, and nothing global is touched: no pyplot, no rc.
+
+  style        sizes, colours, a blank page, and how it is saved
+  pixels       images as pixels of a page
+  images       grids and rows of images
+  plots        bars and a scatter
+  matrices     a table of numbers in colours
+  history      curves over a run
+  comparisons  lines and scatters of several runs
 """
 
 from vae_jax.figures.comparisons import lines, scatters

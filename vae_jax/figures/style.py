@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vae_jax.spelling import nearest
+from vae_jax.console import nearest
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes

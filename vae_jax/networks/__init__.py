@@ -1,4 +1,14 @@
-"""flax.linen encoder/decoder pairs.
+"""flax.linen encoder/decoder pairs: a file has the name of its function.
+
+  layers      convolutions for each platform
+  shapes      what all networks ask of shapes, and operations on them
+  mlp         dense layers
+  conv        stride-2 convolutions around a dense layer
+  pooled      the lesson's net: pooling down, up-sampling back
+  unet        a U-Net whose code holds what its skips carry
+  upscaled    super-resolution: a bicubic enlargement and a residual
+  classifier  features and a linear layer
+  critic      dense layers from a code to a logit
 
 A network is a function (latents, shapes, size, heads) -> (encoder, decoder):
 `shapes` is an Example of shapes without the batch axis, `size` the likelihood's
@@ -15,14 +25,14 @@ A network may say how many seen pixels at once are fastest on CPU, where feature
 maps that stay in the cache are read and written faster: cpu_pixels.
 """
 
-from vae_jax.networks.classifying import classifier
-from vae_jax.networks.critics import critic
-from vae_jax.networks.dense import mlp
-from vae_jax.networks.lesson import pooled
+from vae_jax.networks.classifier import classifier
+from vae_jax.networks.conv import conv
+from vae_jax.networks.critic import critic
+from vae_jax.networks.mlp import mlp
+from vae_jax.networks.pooled import pooled
 from vae_jax.networks.shapes import parameter_count
-from vae_jax.networks.skips import unet
-from vae_jax.networks.strided import conv
-from vae_jax.networks.upscaling import upscaled
+from vae_jax.networks.unet import unet
+from vae_jax.networks.upscaled import upscaled
 
 __all__ = [
   'classifier', 'conv', 'critic', 'mlp', 'parameter_count', 'pooled', 'unet',

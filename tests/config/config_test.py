@@ -1,0 +1,250 @@
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from vae_jax import config, networks
+from vae_jax.config import text
+from vae_jax.config.override import override
+from vae_jax.factors import likelihoods, objectives, posteriors, views
+from vae_jax.measures import per_example
+
+
+def changed(*assignments):
+  """The fields that these overrides leave different from the defaults."""
+  ex = config.Experiment()
+  for assignment in assignments:
+    ex = override(ex, assignment)
+  new = config.rendered(ex)
+  old = config.rendered(config.Experiment())
+  return {name: new[name] for name in new if new[name] != old[name]}
+
+
+@pytest.mark.parametrize(
+  ('assignments', 'wanted'),
+  [
+    (['latents=8'], {'latents': '8'}),
+    ([' latents = 8 '], {'latents': '8'}),
+    (['learning_rate=1'], {'learning_rate': '1.0'}),
+    (['learning_rate=3e-4'], {'learning_rate': '0.0003'}),
+    (['steps=5', 'steps=None'], {}),
+    (['seed=4294967295'], {'seed': '4294967295'}),
+    (['monitor=mse'], {'monitor': "'mse'"}),
+    (['network.widths=(256,)'], {'network': 'networks.mlp(widths=(256,))'}),
+    (['network.widths=[9, 8]'], {'network': 'networks.mlp(widths=(9, 8))'}),
+    (
+      ['network=conv', 'network.dense=9', 'network.widths=(4,)'],
+      {'network': 'networks.conv(dense=9, widths=(4,))'},
+    ),
+    (['network.widths=(9,)', 'network=conv'], {'network': 'networks.conv'}),
+    (['likelihood=normal'], {'likelihood': 'likelihoods.normal'}),
+    (
+      ['likelihood=likelihoods.normal', 'likelihood.sigma=None'],
+      {'likelihood': 'likelihoods.normal(sigma=None)'},
+    ),
+    (['optimizer=scale_by_rms'], {'optimizer': 'optax.scale_by_rms'}),
+    (['optimizer=optax.scale_by_lion'], {'optimizer': 'optax.scale_by_lion'}),
+    (['optimizer.b1=0.5'], {'optimizer': 'optax.scale_by_adam(b1=0.5)'}),
+    (
+      ['optimizer.nesterov=True'],
+      {'optimizer': 'optax.scale_by_adam(nesterov=True)'},
+    ),
+    (
+      ['objective=objectives.reconstruction'],
+      {'objective': 'objectives.reconstruction'},
+    ),
+    (['posterior=Point'], {'posterior': 'posteriors.Point'}),
+    (
+      ['view=noisy', 'view.shift=-1'],
+      {'view': 'views.noisy(shift=-1.0)'},
+    ),
+    (
+      ['measures=(evaluate.quality,)', 'measures=elbo, quality'],
+      {'measures': '(per_example.elbo, per_example.quality)'},
+    ),
+    (['report=reports.beats_baselines', 'report=None'], {}),
+    (['pictures=pictures.curves', 'pictures=()'], {}),
+  ],
+)
+def test_an_override_changes_its_field_and_no_other(assignments, wanted):
+  assert changed(*assignments) == wanted
+
+
+def test_an_override_keeps_the_other_arguments_of_a_partial():
+  ex = config.Experiment(
+    network=functools.partial(networks.unet, widths=(8,), dense=16)
+  )
+  ex = override(ex, 'network.dense=32')
+  assert ex.network.func is networks.unet
+  assert ex.network.keywords == {'widths': (8,), 'dense': 32}
+
+
+REFUSED = [
+  ('latents', 'form FIELD=VALUE'),
+  ('latents=', 'latents= needs a value'),
+  ('laten=3', "unknown field 'laten' (did you mean 'latents'?): there are"),
+  ('latents=two', "latents must be a whole number or None, not 'two'"),
+  ('latents=2.5', "latents must be a whole number or None, not '2.5'"),
+  ('latents=True', "latents must be a whole number or None, not 'True'"),
+  ('latents=((((', 'latents must be a whole number'),
+  ('latents={[]:1}', 'latents must be a whole number'),
+  ('latents=0', 'latents must be from 1 to 1048576, not 0'),
+  ('latents=2,4', "latents must be a whole number or None, not '2,4'"),
+  ('arms=x', "unknown arm 'x': there are none"),
+  ('steps=-5', 'steps must be from 1 to 2147483647, not -5'),
+  ('steps=1.5', 'steps must be a whole number or None'),
+  ('epochs=0', 'epochs must be from 1e-06 to 1000000, not 0'),
+  ('learning_rate=inf', "learning_rate must be a finite number, not 'inf'"),
+  ('learning_rate=nan', "learning_rate must be a finite number, not 'nan'"),
+  ('learning_rate=1e999', 'learning_rate must be from 1e-12 to 1e+12, not 1e'),
+  ('learning_rate=' + '9' * 400, 'learning_rate must be from 1e-12 to'),
+  ('learning_rate=0', 'learning_rate must be from'),
+  ('beta=-1', 'beta must be from 0 to 1e+12, not -1'),
+  ('seed=4294967296', 'seed must be from 0 to 4294967295, not 4294967296'),
+  ('seed=-1', 'seed must be from 0'),
+  ('latents.x=3', 'latents.x: 2 has no arguments'),
+  ('critic.x=3', 'critic.x: None has no arguments'),
+  ('critic=mlp', 'say module.name'),
+  (
+    'network.width=(3,)',
+    "unknown argument 'width' of networks.mlp (did you mean 'widths'?)",
+  ),
+  ('network.latents=3', "unknown argument 'latents' of networks.mlp"),
+  ('posterior.z_mask=3', "unknown argument 'z_mask' of posteriors.Normal"),
+  ('network.widths=256', 'a tuple of whole numbers above 0, as in (256,)'),
+  ("network.widths=('a',)", 'a tuple of whole numbers above 0'),
+  ('network.widths=(2.5,)', 'a tuple of whole numbers above 0'),
+  ('network.widths=(0,)', 'a tuple of whole numbers above 0'),
+  ('network.widths=((1,),)', 'a tuple of whole numbers above 0'),
+  ('network.widths.x=3', 'has no arguments'),
+  ('optimizer.b1=x', "optimizer.b1 must be a finite number, not 'x'"),
+  ('optimizer.b1=1e999', 'optimizer.b1 must be finite, not 1e999'),
+  ('optimizer.nesterov=1', "optimizer.nesterov must be True or False, not '1'"),
+  ('network=cnv', "network cannot be 'cnv' (did you mean 'conv'?): there are"),
+  ('network=nets.conv', "did you mean 'conv'?): there are networks.classifier"),
+  (
+    'network=objectives.elbo',
+    'there are networks.classifier, networks.conv',
+  ),
+  (
+    'network=None',
+    'there are networks.classifier, networks.conv',
+  ),
+  ('objective=networks.mlp', 'there are objectives.elbo'),
+  ('view=jnp', 'there are views.clean, views.noisy'),
+  ('view=views.jax.vmap', 'there are views.clean, views.noisy'),
+  ('view=views.Example', 'called with (batch, key_B, hyper)'),
+  ('prior=priors.StandardNormal', "did you mean 'standard_normal'?"),
+  ('posterior=priors.StandardNormal', 'there are posteriors.Point'),
+  ('likelihood=optax.scale_by_adam', 'there are likelihoods.bernoulli'),
+  ('optimizer=likelihoods.normal', 'scale_by_rms'),
+  ('optimizer=optax.adam', 'scale_by_adam'),
+  ('optimizer=optax.OptState', "optimizer cannot be 'optax.OptState'"),
+  ('measures=pictures.curves', 'there are per_example.elbo'),
+]
+
+
+@pytest.mark.parametrize(('assignment', 'words'), REFUSED)
+def test_a_wrong_override_is_refused_in_one_line(assignment, words):
+  ex = config.Experiment(measures=(per_example.elbo,))
+  with pytest.raises(config.ConfigError) as error:
+    override(ex, assignment)
+  line = str(error.value)
+  assert words in line
+  assert '\n' not in line
+  assert len(line) < 500
+
+
+@pytest.mark.parametrize('value', [0, -1])
+def test_the_sizes_of_a_network_are_above_0(value):
+  ex = override(config.Experiment(), 'network=conv')
+  with pytest.raises(config.ConfigError, match='network.dense must be 1 or'):
+    override(ex, f'network.dense={value}')
+
+
+def test_every_default_fits_its_own_field():
+  ex = config.Experiment()
+  for field in config.function_fields():
+    if callable(value := getattr(ex, field.name)):
+      assert override(ex, f'{field.name}={config.render(value)}') == ex
+
+
+def test_every_plain_default_survives_being_text():
+  ex = config.Experiment()
+  for field in config.plain_fields():
+    text = str(getattr(ex, field.name))
+    assert override(ex, f'{field.name}={text}') == ex
+
+
+def test_hyper_holds_float32_scalars_of_the_fields():
+  hyper = config.Experiment(beta=4.0, noise=0.25).hyper()
+  assert (float(hyper.beta), float(hyper.noise)) == (4.0, 0.25)
+  for leaf in jax.tree.leaves(hyper):
+    assert leaf.dtype == np.float32 and leaf.shape == ()
+
+
+@pytest.mark.parametrize(
+  ('fields', 'wanted'),
+  [
+    ({'epochs': 1.0, 'batch_size': 16}, 1),
+    ({'epochs': 2.0, 'batch_size': 16}, 2),
+    ({'epochs': 1.5, 'batch_size': 10}, 3),  # 24 examples of 16
+    ({'epochs': 1e-6, 'batch_size': 16}, 1),
+    ({'epochs': 3.0, 'steps': 7}, 7),
+  ],
+)
+def test_a_run_has_as_many_steps_as_its_epochs_or_steps_say(fields, wanted):
+  assert config.Experiment(**fields).total_steps(16) == wanted
+
+
+def test_a_model_is_built_for_the_shapes_of_its_view(batch):
+  ex = config.Experiment(latents=3, view=views.noisy)
+  model = ex.model(batch)
+  shapes = config.example_shapes(ex, batch)
+  assert shapes.seen.shape == shapes.wanted.shape == (2, 6, 5, 2)
+  assert shapes.given is None
+  assert model.latents == 3
+  assert model.critic_net is None and model.axis is None
+
+
+def test_a_rendered_experiment_differs_only_where_it_was_changed():
+  ex = config.Experiment()
+  new = dataclasses.replace(
+    ex, latents=3, likelihood=functools.partial(likelihoods.normal, sigma=0.5)
+  )
+  assert text.differences(config.rendered(ex), config.rendered(new)) == [
+    'likelihood was likelihoods.bernoulli, now likelihoods.normal(sigma=0.5)',
+    'latents was 2, now 3',
+  ]
+
+
+def test_a_longer_run_or_another_report_is_the_same_experiment():
+  ex = config.Experiment()
+  new = dataclasses.replace(
+    ex, steps=5, epochs=3.0, measures=(per_example.elbo,), report_every=2
+  )
+  assert text.differences(config.rendered(ex), config.rendered(new)) == []
+
+
+@pytest.mark.parametrize(
+  ('value', 'text'),
+  [
+    (0.1, '0.1'),
+    (None, 'None'),
+    ((), '()'),
+    ((objectives.elbo,), '(objectives.elbo,)'),
+    (posteriors.Normal, 'posteriors.Normal'),
+    (optax.scale_by_adam, 'optax.scale_by_adam'),
+    (functools.partial(networks.mlp, widths=(3,)), 'networks.mlp(widths=(3,))'),
+  ],
+)
+def test_a_value_renders_as_what_one_would_write(value, text):
+  assert config.render(value) == text
+
+
+def test_a_path_may_hold_commas():
+  ex = override(config.Experiment(), 'dataset=folder:/a, b/c')
+  assert ex.dataset == 'folder:/a, b/c'

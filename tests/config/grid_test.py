@@ -1,0 +1,141 @@
+import dataclasses
+import functools
+
+import pytest
+
+from vae_jax import networks
+from vae_jax.config import ConfigError, grid
+from vae_jax.config.override import override
+
+ARMS = (
+  ('narrow', 'network.widths=(4,)', 'steps=7'),
+  ('photos', 'dataset=photos'),
+)
+
+
+@pytest.fixture
+def armed(tiny):
+  return dataclasses.replace(tiny, arms=ARMS)
+
+
+def named(members):
+  return {member.name: member for member in members}
+
+
+def test_without_lists_and_arms_there_is_one_run(tiny):
+  [member] = grid.members(tiny, ['latents=5', 'seed=1'])
+  assert member.ex == override(override(tiny, 'latents=5'), 'seed=1')
+  assert (member.name, member.arm, member.label) == ('', '', '')
+
+
+def test_a_grid_is_the_product_of_its_lists(tiny):
+  found = grid.members(tiny, ['latents=2,4', 'beta=0.5', 'seed=0,1,2'])
+  points = [(m.ex.latents, m.ex.beta, m.ex.seed) for m in found]
+  assert points == [(z, 0.5, s) for z in (2, 4) for s in (0, 1, 2)]
+  assert found[1].name == 'latents=2_seed=1'
+  assert found[1].label == 'latents=2'  # seeds of one label are averaged
+
+
+def test_functions_and_their_arguments_are_listed_with_bars(tiny):
+  changes = ['network=mlp|conv', 'network.widths=(4,)|(8, 8)']
+  found = grid.members(tiny, changes)
+  points = [(m.ex.network.func, m.ex.network.keywords) for m in found]
+  assert points == [
+    (f, {'widths': w})
+    for f in (networks.mlp, networks.conv)
+    for w in ((4,), (8, 8))
+  ]
+  assert found[3].name == 'network=conv_network.widths=_8_8'
+
+
+def test_commas_of_a_path_of_a_tuple_and_of_a_tuple_of_functions_stay(tiny):
+  for change in (
+    'dataset=npz:/a,b.npz',
+    'network.widths=(4, 4)',
+    'measures=evaluate.elbo, evaluate.quality',
+  ):
+    assert len(grid.members(tiny, [change])) == 1
+
+
+def test_the_last_of_two_assignments_counts(tiny):
+  found = grid.members(tiny, ['latents=2,4', 'seed=3', 'latents=8'])
+  assert [m.ex.latents for m in found] == [8]
+
+
+def test_a_value_given_twice_is_one_run(tiny):
+  assert len(grid.members(tiny, ['latents=2,4,2'])) == 2
+
+
+def test_every_arm_is_a_run_with_the_arm_s_own_fields(armed):
+  found = named(grid.members(armed, []))
+  assert list(found) == ['narrow', 'photos']
+  assert found['narrow'].ex.network.keywords == {'widths': (4,)}
+  assert found['photos'].ex.dataset == 'photos'
+  assert all(member.ex.arms == () for member in found.values())
+
+
+def test_arms_are_chosen_by_name(armed):
+  [member] = grid.members(armed, ['arms=photos'])
+  assert member.arm == 'photos'
+  with pytest.raises(ConfigError, match="'potos'.*photos.*narrow"):
+    grid.members(armed, ['arms=potos'])
+
+
+def test_an_override_spares_the_arms_that_set_the_field_themselves(armed):
+  found = named(grid.members(armed, ['dataset=mnist', 'latents=2,3']))
+  datasets = {m.arm: m.ex.dataset for m in found.values()}
+  assert datasets == {'narrow': 'mnist', 'photos': 'photos'}
+  assert len(found) == 4
+
+
+def test_a_list_that_an_arm_does_not_take_multiplies_the_others_alone(armed):
+  found = grid.members(armed, ['dataset=digits,mnist'])
+  assert [m.name for m in found] == [
+    'narrow_dataset=digits', 'narrow_dataset=mnist', 'photos',
+  ]  # fmt: skip
+
+
+def test_an_override_without_effect_is_an_error(armed):
+  with pytest.raises(ConfigError, match='every arm has a dataset of its own'):
+    grid.members(armed, ['arms=photos', 'dataset=mnist'])
+
+
+def test_how_long_it_trains_is_the_user_s_to_say_in_every_arm(armed):
+  found = grid.members(armed, ['steps=2'])
+  assert [m.ex.steps for m in found] == [2, 2]
+
+
+def test_arguments_of_an_arm_s_function_can_be_overridden(armed):
+  arms = (('conv', 'network=networks.conv'), ('mlp', 'network=networks.mlp'))
+  armed = dataclasses.replace(armed, arms=arms)
+  found = grid.members(armed, ['network.widths=(3,)'])
+  assert [m.ex.network.func for m in found] == [networks.conv, networks.mlp]
+  assert [m.ex.network.keywords for m in found] == [{'widths': (3,)}] * 2
+
+
+def test_a_member_s_own_overrides_give_the_member_again(armed):
+  changes = ['latents=2,4', 'steps=3', 'dataset=mnist', 'seed=5,6']
+  for member in grid.members(armed, changes):
+    [again] = grid.members(armed, member.changes)
+    assert grid.rendered(again.ex) == grid.rendered(member.ex)
+    assert again.arm == member.arm
+
+
+def test_names_that_would_be_one_directory_are_told_apart(tiny):
+  keep = functools.partial(grid.Member, ex=tiny, changes=[], arm='', label='')
+  found = grid.distinct([keep('a'), keep('b'), keep('a')])
+  assert [m.name for m in found] == ['a', 'b', 'a_2']
+
+
+@pytest.mark.parametrize(
+  ('changes', 'words'),
+  [
+    (['latents=2,x'], 'whole number'),
+    (['latents=2,,4'], 'needs a value'),
+    (['arms=x'], "unknown arm 'x'.*none"),
+    (['latents'], 'not of the form FIELD=VALUE'),
+  ],
+)
+def test_a_bad_list_is_one_clear_line(tiny, changes, words):
+  with pytest.raises(ConfigError, match=words):
+    grid.members(tiny, changes)

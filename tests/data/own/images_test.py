@@ -1,0 +1,172 @@
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_jax import data
+
+
+def pictures(n, shape=(4, 6, 3), seed=0):
+  return np.random.default_rng(seed).integers(0, 256, (n, *shape), np.uint8)
+
+
+def refused(name, words, data_dir=None):
+  with pytest.raises(data.DataError, match=words) as error:
+    data.load(name, data_dir)
+  assert '\n' not in str(error.value)
+
+
+@pytest.fixture
+def album(tmp_path):
+  """A function (x, names) that writes images; the folder."""
+  folder = tmp_path / 'my, album'
+
+  def album(x, names):
+    for pixels, name in zip(x, names, strict=True):
+      path = folder / name
+      path.parent.mkdir(parents=True, exist_ok=True)
+      Image.fromarray(pixels.squeeze()).save(path)
+    return folder
+
+  return album
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_a_folder_is_its_images_with_subfolders_as_classes(album, channels):
+  x = pictures(40, (5, 7, channels))
+  names = [f'{"cat" if i % 2 else "dog"}/{i:02}.png' for i in range(40)]
+  folder = album(x, names)
+  (folder / 'cat' / 'notes.txt').write_text('no image')
+  splits = data.load(f'folder:{folder}')
+  both = [splits['train'], splits['test']]
+  found = np.concatenate([batch.x for batch in both])
+  label = np.concatenate([batch.label for batch in both])
+  wanted = {x_HWC.tobytes(): i % 2 for i, x_HWC in enumerate(x)}
+  assert {
+    x_P.tobytes(): 1 - k for x_P, k in zip(found, label, strict=True)
+  } == (wanted)
+  assert both[0].classes == ('cat', 'dog')
+  assert both[0].shape == (5, 7, channels) and both[0].scale == 255
+  batch, names_read = data.read(folder)
+  assert batch.size == 40 and set(names_read) == set(names)
+
+
+def test_the_split_of_an_image_hangs_on_its_name_alone(album):
+  x = pictures(60)
+  names = [f'{i}.png' for i in range(60)]
+  few = data.load(f'folder:{album(x[:40], names[:40])}')
+  more = data.load(f'folder:{album(x, names)}')
+  for split in ('train', 'test'):
+    rows = {x_P.tobytes() for x_P in few[split].x}
+    assert rows <= {x_P.tobytes() for x_P in more[split].x}
+    assert few[split].label is None
+
+
+def jpeg_named_png(folder):
+  Image.fromarray(pictures(1)[0]).save(folder / '5.png', 'JPEG')
+
+
+def text(folder):
+  (folder / '5.png').write_text('I am a text')
+
+
+def empty(folder):
+  (folder / '5.png').touch()
+
+
+def cut(folder):
+  content = (folder / '1.png').read_bytes()
+  (folder / '5.png').write_bytes(content[: len(content) - 30])
+
+
+def corrupt(folder):
+  content = bytearray((folder / '1.png').read_bytes())
+  content[60] ^= 255
+  (folder / '5.png').write_bytes(content)
+
+
+def other_size(folder):
+  Image.new('RGB', (7, 4)).save(folder / '5.png')
+
+
+def grey(folder):
+  Image.new('L', (6, 4)).save(folder / '5.png')
+
+
+def transparent(folder):
+  Image.new('RGBA', (6, 4)).save(folder / '5.png')
+
+
+def deep(folder):
+  Image.new('I;16', (6, 4)).save(folder / '5.png')
+
+
+def bomb(folder, side=20_000):
+  # 400 million pixels in a header; nothing may be decoded.
+  head = struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0)
+  content = b'\x89PNG\r\n\x1a\n'
+  for kind, body in ((b'IHDR', head), (b'IDAT', b''), (b'IEND', b'')):
+    crc = struct.pack('>I', zlib.crc32(kind + body))
+    content += struct.pack('>I', len(body)) + kind + body + crc
+  (folder / '0.png').write_bytes(content)
+
+
+def wide(folder):
+  Image.new('L', (5000, 4000)).save(folder / '5.png')
+
+
+def small_bomb(folder):
+  bomb(folder, 10_000)
+
+
+def in_a_class(folder):
+  (folder / 'cat').mkdir()
+  Image.new('RGB', (6, 4)).save(folder / 'cat' / '5.png')
+
+
+@pytest.mark.parametrize(
+  ('spoil', 'words'),
+  [
+    (text, '5.png is no PNG or JPEG image$'),
+    (empty, '5.png is no PNG or JPEG image .it is empty'),
+    (cut, '5.png is corrupt or truncated'),
+    (corrupt, '5.png is corrupt or truncated'),
+    (other_size, '1.png is 4 x 6 colour and .*5.png is 4 x 7 colour'),
+    (grey, '1.png is 4 x 6 colour and .*5.png is 4 x 6 grey'),
+    (transparent, '5.png is RGBA, 4 channels: 8-bit grey or RGB'),
+    (deep, '5.png is I;16'),
+    (bomb, '0.png is too large an image'),
+    (small_bomb, '0.png is too large an image'),
+    (wide, '5.png is 4000 x 5000, more than 16,777,216 pixels'),
+    (in_a_class, 'holds 1.png beside the class folder cat'),
+  ],
+)
+def test_a_bad_image_is_one_line_with_its_name(album, spoil, words):
+  folder = album(pictures(4), [f'{i}.png' for i in range(1, 5)])
+  spoil(folder)
+  refused(f'folder:{folder}', words)
+
+
+def test_what_a_file_is_counts_and_not_its_name(album):
+  folder = album(pictures(4), [f'{i}.png' for i in range(1, 5)])
+  jpeg_named_png(folder)
+  assert sum(b.size for b in data.load(f'folder:{folder}').values()) == 5
+
+
+def test_a_folder_that_is_none_or_empty_or_holds_one_image(album, tmp_path):
+  refused('folder:', 'needs a path: folder:PATH')
+  refused(f'folder:{tmp_path}/no', 'no does not exist')
+  refused(f'folder:{tmp_path}', 'holds no .png, .jpg, .jpeg images')
+  folder = album(pictures(1), ['a.png'])
+  refused(f'folder:{folder}', 'holds 1 image: one to train on and one to test')
+  refused(f'folder:{folder}/a.png', 'a.png is not a folder')
+
+
+def test_one_class_and_fewer_images_than_a_batch_are_fine(album):
+  folder = album(pictures(3), [f'only/{i}.png' for i in range(3)])
+  splits = data.load(f'folder:{folder}')
+  assert splits['train'].classes == ('only',)
+  assert (splits['train'].size, splits['test'].size) == (2, 1)
+  assert len(data.order(0, splits['train'].size, 0, 128)) == 128

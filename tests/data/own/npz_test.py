@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from vae_jax import data
+
+
+def pictures(n, shape=(4, 6, 3), seed=0):
+  return np.random.default_rng(seed).integers(0, 256, (n, *shape), np.uint8)
+
+
+def refused(name, words, data_dir=None):
+  with pytest.raises(data.DataError, match=words) as error:
+    data.load(name, data_dir)
+  assert '\n' not in str(error.value)
+
+
+@pytest.fixture
+def saved(tmp_path):
+  """A function (**arrays) -> 'npz:PATH'."""
+
+  def saved(**arrays):
+    np.savez(tmp_path / 'a.npz', **arrays)
+    return f'npz:{tmp_path}/a.npz'
+
+  return saved
+
+
+def test_an_npz_is_its_arrays(saved):
+  x, y = pictures(12), np.array(list('abcabcabcabc'))
+  splits = data.load(saved(x=x[:8], y=y[:8], x_test=x[8:], y_test=y[8:]))
+  np.testing.assert_array_equal(splits['train'].x, x[:8].reshape(8, -1))
+  np.testing.assert_array_equal(splits['test'].x, x[8:].reshape(4, -1))
+  assert splits['train'].classes == ('a', 'b', 'c')
+  assert splits['test'].label.tolist() == [2, 0, 1, 2]
+  found = data.load(saved(x=x, y=np.arange(12) + 5.0))
+  label = np.concatenate([found['train'].label, found['test'].label])
+  assert sorted(label) == list(range(12)) and found['test'].size >= 1
+  assert data.read(saved(x=x))[0].size == 12
+
+
+def test_floats_are_rounded_and_zeros_and_ones_kept(saved):
+  x = pictures(20, (4, 6))
+  for floats in (x / 255, (x / 255).astype(np.float32)):
+    batch = data.read(saved(x=floats))[0]
+    assert (batch.scale, batch.shape) == (255, (4, 6, 1))
+    np.testing.assert_array_equal(batch.x, x.reshape(20, -1))
+  ink = x > 127
+  for dtype in (bool, np.uint8, np.int64, np.float32):
+    batch = data.read(saved(x=ink.astype(dtype)))[0]
+    assert (batch.scale, batch.x.dtype) == (1, np.uint8)
+    np.testing.assert_array_equal(batch.x, ink.reshape(20, -1))
+
+
+X = pictures(6)
+
+
+NAN = np.where(X == X[0, 0, 0, 0], np.nan, X / 255)
+
+
+@pytest.mark.parametrize(
+  ('arrays', 'words'),
+  [
+    ({'images': X}, 'holds no array x: there is nothing'),
+    ({'y': X}, 'holds no array x: there is y'),
+    ({'x': X.astype(object)}, 'cannot be read: .*allow_pickle=False'),
+    ({'x': NAN}, 'x of .*a.npz holds values that are not finite'),
+    ({'x': X / 1.0}, r'x of .* lies in \[.*, 25\d\]: uint8 or floats in'),
+    ({'x': X.astype(int) - 300}, r'lies in \[-.*\]'),
+    ({'x': X / 255 - 0.5}, r'lies in \[-0.5, 0.5\]'),
+    ({'x': X.astype(complex)}, 'x of .* is complex128'),
+    ({'x': X.astype(str)}, 'x of .* is <U'),
+    ({'x': X[..., :2]}, r'shape \(6, 4, 6, 2\): .* 1 or 3 channels'),
+    ({'x': X[0, 0]}, r'shape \(6, 3\)'),
+    ({'x': X[:0]}, 'x of .* is empty'),
+    ({'x': X[:1]}, 'holds 1 image'),
+    ({'x': X, 'x_test': X[:0]}, 'x_test of .* is empty'),
+    ({'x': X, 'x_test': X[:, 1:]}, r'x \(6, 4, 6, 3\) and x_test \(6, 3, 6'),
+    ({'x': X, 'x_test': X // 128}, 'divided already'),
+    ({'x': X, 'y': np.arange(5)}, r'y of .* shape \(5,\): \(6,\) is expected'),
+    ({'x': X, 'y': np.arange(6) / 4}, 'y of .* not whole numbers'),
+    ({'x': X, 'y': np.arange(6), 'x_test': X}, 'holds y but no y_test'),
+  ],
+)
+def test_bad_arrays_are_one_line(saved, arrays, words):
+  refused(saved(**arrays), words)
+
+
+def test_a_file_that_is_no_npz_is_one_line(saved, tmp_path):
+  name = saved(x=X)
+  path = tmp_path / 'a.npz'
+  content = path.read_bytes()
+  refused(f'npz:{tmp_path}/b.npz', 'b.npz does not exist')
+  refused(f'npz:{tmp_path}', 'is not a file')
+  path.write_bytes(content[:200])
+  refused(name, 'is no npz file: write it with numpy.savez')
+  path.write_bytes(content[:200] + bytes(40) + content[240:])
+  refused(name, 'a.npz cannot be read: ')

@@ -1,0 +1,344 @@
+import dataclasses
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax import config, networks
+from vae_jax.factors import likelihoods, objectives, posteriors, priors, views
+from vae_jax.factors.divergences import kl
+from vae_jax.factors.model import PRECISIONS
+
+
+def keys(n):
+  # Not through fold_in, which costs a compilation for every size.
+  data = [[0, i] for i in range(n)]
+  return jax.random.wrap_key_data(np.array(data, np.uint32))
+
+
+def labelled(batch, key_B, hyper):
+  del key_B, hyper
+  given_BY = jax.nn.one_hot(batch.label, 3)
+  return views.Example(batch.images(), batch.images(), given_BY)
+
+
+def example_of(ex, batch, n=4):
+  return ex.view(batch.take(np.arange(n)), None, None)
+
+
+def parameters(model, example, seed=0):
+  rng = np.random.default_rng(seed)
+  shapes = jax.eval_shape(model.init, jax.random.key(0), example)
+  return jax.tree.map(
+    lambda leaf: 0.3 * rng.standard_normal(leaf.shape, np.float32), shapes
+  )
+
+
+@pytest.fixture
+def bound(tiny, batch):
+  """(model, params, example) of the tiny VAE and four examples."""
+  model, example = tiny.model(batch), example_of(tiny, batch)
+  return model, parameters(model, example), example
+
+
+@pytest.mark.parametrize('size', [1, 2])
+def test_every_function_of_a_model_has_the_shape_it_says(tiny, batch, size):
+  ex = dataclasses.replace(
+    tiny,
+    likelihood=functools.partial(
+      likelihoods.normal, sigma=None if size == 2 else 1.0
+    ),
+  )
+  model, example = ex.model(batch), example_of(ex, batch)
+  image = (4, 6, 5, 2)
+
+  def run():
+    params = model.init(jax.random.key(0), example)
+    q = model.encode(params, example.seen)
+    z_BZ, kl_BG = model.infer(params, example, keys(4))
+    outputs = model.decode(params, z_BZ)
+    return {
+      'heads': (q.z_mean, q.z_log_sigma),
+      'infer': (z_BZ, kl_BG),
+      'decode': outputs,
+      'log p': model.log_likelihood(outputs, example.wanted),
+      'reconstruct': model.reconstruct(params, example.seen),
+      'generate': model.generate(params, keys(4)),
+    }
+
+  found = jax.tree.map(lambda leaf: leaf.shape, jax.eval_shape(run))
+  assert found == {
+    'heads': ((4, 3), (4, 3)),
+    'infer': ((4, 3), (4, 3)),
+    'decode': (4, 6, 5, 2 * size),
+    'log p': (4,),
+    'reconstruct': image,
+    'generate': image,
+  }
+
+
+def test_init_is_a_pure_function_of_the_key_and_no_key_serves_twice(
+  tiny, batch
+):
+  # Square layers of equal shape, so that a shared key would show.
+  ex = dataclasses.replace(
+    tiny, latents=60, network=functools.partial(networks.mlp, widths=(60,))
+  )
+  model, example = ex.model(batch), example_of(ex, batch)
+  init = jax.jit(lambda seed: model.init(jax.random.key(seed), example))
+  first, again, other = init(0), init(0), init(1)
+  assert set(first) == {'encoder', 'decoder'}
+  for a, b in zip(*map(jax.tree.leaves, (first, again)), strict=True):
+    np.testing.assert_array_equal(a, b)
+  leaves = jax.tree.leaves((first, other))
+  kernels = [np.asarray(leaf) for leaf in leaves if leaf.ndim == 2]
+  assert [kernel.shape for kernel in kernels] == 10 * [(60, 60)]
+  assert len({float(kernel[0, 0]) for kernel in kernels}) == 10
+
+
+CASES = {
+  'mlp, labelled': {
+    'network': functools.partial(networks.mlp, widths=(4,)),
+    'view': labelled,
+  },
+  'conv, point': {
+    'network': functools.partial(networks.conv, widths=(2,), dense=4),
+    'posterior': posteriors.Point,
+  },
+}
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_a_masked_model_equals_the_small_one_it_contains(tiny, batch, case):
+  small_ex = dataclasses.replace(tiny, latents=2, **CASES[case])
+  wide_ex = dataclasses.replace(small_ex, latents=5)
+  example = example_of(small_ex, batch)
+  small = small_ex.model(batch)
+  wide = wide_ex.model(batch).bind(jnp.array([1.0, 1.0, 0.0, 0.0, 0.0]))
+  params = parameters(small, example)
+
+  def padded(leaf, like):
+    ends = [(0, b - a) for a, b in zip(leaf.shape, like.shape, strict=True)]
+    return np.pad(leaf, ends)
+
+  def widened(tree):
+    shapes = jax.eval_shape(wide.init, jax.random.key(0), example)
+    return jax.tree.map(padded, tree, shapes)
+
+  found = everything(wide, widened(params), example)
+  wanted = everything(small, params, example)
+  found['codes'], rest = found['codes'][..., :2], found['codes'][..., 2:]
+  assert not np.asarray(rest).any()
+  wanted['grads'] = widened(jax.tree.map(np.asarray, wanted['grads']))
+  for a, b in zip(*map(jax.tree.leaves, (found, wanted)), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def everything(model, params, example):
+  """All that a model gives, and the gradient of its loss."""
+
+  @jax.jit
+  def run(params, hyper):
+    elbo = functools.partial(objectives.elbo, model)
+    loss, grads = jax.value_and_grad(elbo, has_aux=True)(
+      params, example, keys(4), hyper
+    )
+    q = model.encode(params, example.seen, example.given)
+    z_BZ = q.sample(keys(4))
+    return {
+      'loss and metrics': loss,
+      'grads': grads,
+      'codes': jnp.stack([q.mean, z_BZ]),
+      'outputs': model.decode(params, z_BZ, example.given),
+      'generated': model.generate(params, keys(4), example.given),
+    }
+
+  return run(params, config.Experiment(beta=2.0).hyper())
+
+
+@pytest.mark.parametrize('posterior', [posteriors.Normal, posteriors.Point])
+def test_the_heads_of_a_masked_latent_are_zero(bound, posterior):
+  model, params, example = bound
+  model = dataclasses.replace(model, posterior=posterior)
+  q = model.bind(jnp.array([1.0, 0.0, 1.0])).encode(params, example.seen)
+  for head_BZ in (q.z_mean, q.z_log_sigma, q.sample(keys(4))):
+    np.testing.assert_array_equal(np.asarray(head_BZ) == 0, 4 * [[0, 1, 0]])
+
+
+def test_a_masked_latent_reaches_neither_decoder_nor_gradient(bound):
+  model, params, example = bound
+  model = model.bind(jnp.array([1.0, 0.0, 1.0]))
+  z_BZ = np.ones((4, 3), np.float32)
+  other_BZ = z_BZ * np.float32([1, np.nan, 1])
+  decode = jax.jit(model.decode)
+  np.testing.assert_array_equal(decode(params, z_BZ), decode(params, other_BZ))
+  # Unmasked, these would overflow: exp(2 * 15) is far from the bias.
+  heads = params['encoder']
+  heads['z_log_sigma']['bias'] += np.float32([0, 3e38, 0])
+  heads['z_mean']['bias'] += np.float32([0, 3e38, 0])
+
+  def loss(params):
+    z_BZ, kl_BG = model.infer(params, example, keys(4))
+    outputs = model.decode(params, z_BZ)
+    return kl_BG.sum() - model.log_likelihood(outputs, example.wanted).sum()
+
+  value, grads = jax.jit(jax.value_and_grad(loss))(params)
+  assert np.isfinite(value)
+  for leaf in jax.tree.leaves(grads):
+    assert np.isfinite(leaf).all()
+  for head in ('z_mean', 'z_log_sigma'):
+    assert not np.asarray(grads['encoder'][head]['kernel'])[:, 1].any()
+
+
+@pytest.mark.parametrize('bias', [1e30, -1e30])
+def test_z_log_sigma_is_clamped_before_it_overflows(bound, bias):
+  model, params, example = bound
+  params['encoder']['z_log_sigma']['bias'] += np.float32(bias)
+
+  @jax.jit
+  def run(params):
+    q = model.encode(params, example.seen)
+    return q.z_log_sigma, model.infer(params, example, keys(4))
+
+  z_log_sigma, inferred = run(params)
+  np.testing.assert_array_equal(
+    z_log_sigma, np.sign(bias) * np.full((4, 3), 15)
+  )
+  for leaf in inferred:
+    assert np.isfinite(leaf).all()
+
+
+def test_a_usual_z_log_sigma_is_left_alone(bound):
+  model, params, example = bound
+  heads = model.encoder.apply({'params': params['encoder']}, example.seen)
+  q = model.encode(params, example.seen)
+  np.testing.assert_array_equal(q.z_mean, heads[0])
+  np.testing.assert_array_equal(q.z_log_sigma, heads[1])
+  assert 0 < np.abs(heads[1]).max() < 15
+
+
+def test_reconstructions_are_means_not_samples(bound):
+  model, params, example = bound
+  reconstruct = jax.jit(model.reconstruct)
+  image = np.asarray(reconstruct(params, example.seen))
+  z_BZ = model.encode(params, example.seen).z_mean
+  wanted = jax.nn.sigmoid(model.decode(params, z_BZ))
+  np.testing.assert_allclose(image, wanted, rtol=1e-5)
+  params['encoder']['z_log_sigma']['bias'] += np.float32(5)
+  np.testing.assert_array_equal(reconstruct(params, example.seen), image)
+
+
+def test_generated_images_are_the_means_of_draws_from_the_prior(bound):
+  model, params, _ = bound
+  image = jax.jit(model.generate)(params, keys(4))
+  z_BZ = priors.noise(keys(4), 3)
+  wanted = jax.nn.sigmoid(model.decode(params, z_BZ))
+  np.testing.assert_allclose(image, wanted, rtol=1e-5)
+
+
+def test_infer_draws_from_the_posterior_and_has_its_kl(bound):
+  model, params, example = bound
+  z_BZ, kl_BZ = jax.jit(model.infer)(params, example, keys(4))
+  q = model.encode(params, example.seen)
+  np.testing.assert_allclose(z_BZ, q.sample(keys(4)), rtol=1e-5)
+  wanted = kl(q, model.prior(params), z_BZ)
+  np.testing.assert_allclose(kl_BZ, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_point_posterior_encodes_without_a_second_head(tiny, batch):
+  ex = dataclasses.replace(tiny, posterior=posteriors.Point)
+  model, example = ex.model(batch), example_of(ex, batch)
+  params = parameters(model, example)
+  assert 'z_log_sigma' not in params['encoder']
+  assert model.encode(params, example.seen).z_log_sigma is None
+
+
+def test_decode_does_not_depend_on_the_teacher(bound):
+  model, params, example = bound
+  z_BZ = np.ones((4, 3), np.float32)
+  np.testing.assert_array_equal(
+    model.decode(params, z_BZ, teacher=example.wanted),
+    model.decode(params, z_BZ),
+  )
+
+
+class Critic(nn.Module):
+  """A linear critic."""
+
+  latents: int
+
+  @nn.compact
+  def __call__(self, z_BZ):
+    return nn.Dense(1)(z_BZ)
+
+
+def shifted(latents):
+  """A prior with a parameter, which only counts that it was bound."""
+  return priors.Prior(
+    init=lambda key, model, example: {'shift': jnp.zeros(latents)},
+    bind=lambda model, params, given: params['prior']['shift'],
+  )
+
+
+def test_priors_and_critics_have_parameters_of_their_own(tiny, batch):
+  ex = dataclasses.replace(tiny, critic=Critic, prior=shifted)
+  model, example = ex.model(batch), example_of(ex, batch)
+  params = parameters(model, example)
+  assert set(params) == {'encoder', 'decoder', 'prior', 'critic'}
+  z_BZ = np.arange(12, dtype=np.float32).reshape(4, 3)
+  layer = params['critic']['Dense_0']
+  logit_B = (z_BZ @ layer['kernel'] + layer['bias'])[:, 0]
+  found = model.critic(params, z_BZ)
+  np.testing.assert_allclose(found, logit_B, rtol=1e-5)
+  assert model.prior(params) is params['prior']['shift']
+
+
+def test_gather_is_the_global_batch_in_order(bound):
+  model, *_ = bound
+  x_B = jnp.arange(8.0)
+  assert model.gather(x_B) is x_B
+  model = dataclasses.replace(model, axis='devices')
+  gather = jax.vmap(model.gather, axis_name='devices')
+  np.testing.assert_array_equal(gather(x_B.reshape(4, 2)), 4 * [x_B])
+
+
+@pytest.mark.parametrize('precision', PRECISIONS)
+@pytest.mark.parametrize('network', ['mlp', 'conv'])
+def test_a_lower_precision_changes_the_elbo_by_its_rounding_alone(
+  precision, network, tiny, batch
+):
+  networks_of = {
+    'mlp': functools.partial(networks.mlp, widths=(16,)),
+    'conv': functools.partial(networks.conv, widths=(4,), dense=8),
+  }
+  ex = dataclasses.replace(tiny, network=networks_of[network])
+  example = views.clean(batch, None, None)
+  params = ex.model(batch).init(jax.random.key(0), example)
+
+  def loss(params, precision):
+    model = dataclasses.replace(ex, precision=precision).model(batch)
+    key_B = keys(batch.size)
+    return objectives.elbo(model, params, example, key_B, ex.hyper())[0]
+
+  wanted = jax.jit(loss, static_argnums=1)(params, 'float32')
+  found, grads = jax.jit(jax.value_and_grad(loss), static_argnums=1)(
+    params, precision
+  )
+  # Bfloat16 has eight bits; the other two are float32 on CPU.
+  rounding = 2**-8 if precision == 'bfloat16' else 1e-6
+  assert found == pytest.approx(float(wanted), rel=rounding)
+  assert (abs(found - wanted) > 2e-6 * wanted) == (precision == 'bfloat16')
+  assert {leaf.dtype for leaf in jax.tree.leaves(grads)} == {
+    jnp.dtype('float32')
+  }
+
+
+def test_float32_means_float32_whatever_the_default_is(tiny, batch):
+  example = views.clean(batch, None, None)
+  params = tiny.model(batch).init(jax.random.key(0), example)
+  with jax.default_matmul_precision('bfloat16'):
+    text = str(jax.make_jaxpr(tiny.model(batch).encode)(params, example.seen))
+  assert 'HIGHEST' in text and 'DEFAULT' not in text

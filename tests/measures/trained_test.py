@@ -1,0 +1,66 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from vae_jax import training
+from vae_jax.factors import views
+from vae_jax.measures.trained import Trained
+
+
+@pytest.fixture
+def trained(tiny, tiny_data):
+  """An untrained VAE."""
+  hyper = tiny.hyper()
+  state = training.init(jax.random.key(0), tiny, hyper, tiny_data['train'])
+  return Trained(tiny, tiny_data, hyper, state)
+
+
+def test_codes_are_posterior_means_whatever_the_count(trained):
+  seen = np.tile(trained.test.seen, (14, 1, 1, 1))  # 140: more than a chunk
+  codes = trained.encode(seen)
+  assert codes.shape == (140, 3)
+  q = trained.model.encode(trained.state.params, trained.test.seen)
+  np.testing.assert_allclose(codes[:10], q.z_mean, atol=1e-6)
+  np.testing.assert_allclose(codes[130:], q.z_mean, atol=1e-6)
+
+
+def test_a_reconstruction_is_the_decoded_mean_code(trained):
+  seen = trained.test.seen
+  image = trained.reconstruct(seen)
+  np.testing.assert_array_equal(image, trained.decode(trained.encode(seen)))
+  wanted = trained.model.reconstruct(trained.state.params, seen)
+  np.testing.assert_allclose(image, wanted, atol=1e-6)
+
+
+def test_generated_images_depend_on_the_seed_alone(trained):
+  a, again, other = (trained.generate(4, seed) for seed in (1, 1, 2))
+  assert a.shape == (4, 6, 5, 2)
+  np.testing.assert_array_equal(a, again)
+  assert (a != other).any()
+
+
+def test_the_test_view_holds_the_images_of_the_test_split(trained, tiny_data):
+  wanted = tiny_data['test'].x.reshape(-1, 6, 5, 2) / 255
+  np.testing.assert_allclose(trained.test.wanted, wanted, atol=1e-6)
+
+
+def test_some_of_a_split_is_all_of_it_where_it_is_small(trained):
+  jax.tree.map(
+    np.testing.assert_array_equal, trained.some('test', 99), trained.test
+  )
+  few = trained.some('train', 4)
+  whole = np.asarray(trained.data['train'].images())
+  assert len(few.seen) == 4 < len(whole)
+  np.testing.assert_allclose(few.wanted, whole[::4], rtol=1e-6)
+
+
+def test_the_noise_of_some_training_images_is_not_that_of_the_test(trained):
+  ex = dataclasses.replace(trained.ex, view=views.noisy)
+  batch = trained.data['test']
+  same = {'train': batch, 'test': batch}
+  noisy = dataclasses.replace(trained, ex=ex, data=same)
+  train, test = noisy.some('train', 99), noisy.some('test', 99)
+  np.testing.assert_array_equal(train.wanted, test.wanted)
+  assert (train.seen != test.seen).any((1, 2, 3)).all()

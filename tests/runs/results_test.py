@@ -1,0 +1,131 @@
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from vae_jax import training
+from vae_jax.factors import views
+from vae_jax.images import image_quality
+from vae_jax.measures import baselines, per_example, pooled, rivals
+from vae_jax.measures.trained import Trained
+from vae_jax.reports import claims
+from vae_jax.runs import directory, results, run
+
+
+@pytest.fixture
+def trained(tiny, tiny_data):
+  """An untrained denoiser with its test measures."""
+  ex = dataclasses.replace(
+    tiny,
+    view=views.noisy,
+    measures=(per_example.quality,),
+    baselines=(baselines.noisy_input, baselines.mean_image),
+    report=claims.beats_baselines,
+  )
+  hyper = ex.hyper()
+  state = training.init(jax.random.key(0), ex, hyper, tiny_data['train'])
+  test = pooled.over(ex, ex.measures, jax.local_devices()[:1])
+  figures = test(tiny_data['test'], hyper, state)
+  return Trained(ex, tiny_data, hyper, state, [], figures)
+
+
+def test_a_baseline_is_measured_on_the_images_that_the_model_saw(trained):
+  done = rivals.with_baselines(trained)
+  seen, wanted, _ = trained.test
+  mse = ((seen - wanted) ** 2).mean()
+  measured = done.results['baselines']['noisy_input']
+  assert measured['mse'] == pytest.approx(mse, rel=1e-5)
+  assert measured['psnr_db'] == pytest.approx(-10 * np.log10(mse), abs=1e-4)
+
+
+def test_baselines_get_fresh_noise_on_every_draw_of_a_small_set(
+  trained, monkeypatch
+):
+  monkeypatch.setattr(rivals, 'BASELINE_EXAMPLES', 48)
+  example = rivals.training_examples(trained)
+  assert example.seen.shape == (48, 6, 5, 2)
+  np.testing.assert_array_equal(example.wanted[:16], example.wanted[16:32])
+  assert (example.seen[:16] != example.seen[16:32]).mean() > 0.3
+
+
+def test_a_view_without_noise_is_drawn_once(trained):
+  clean = dataclasses.replace(trained.ex, view=views.clean)
+  example = rivals.training_examples(dataclasses.replace(trained, ex=clean))
+  assert len(example.seen) == 16
+
+
+@pytest.mark.parametrize(
+  'view, fitted', [(views.clean, [2, 3]), (views.noisy, [2, 2, 3])]
+)
+def test_runs_share_what_is_fitted_if_they_see_the_same(
+  trained, view, fitted, monkeypatch
+):
+  asked = []
+
+  def of_any_size(ex, train, test):
+    asked.append(ex.latents)
+    return test.wanted
+
+  def of_its_size(ex, train, test):
+    return of_any_size(ex, train, test)
+
+  of_any_size.looks_at_latents = False
+  runs, shared = [], {}
+  for latents in (2, 2, 3):
+    ex = dataclasses.replace(
+      trained.ex, view=view, latents=latents, baselines=(of_its_size,)
+    )
+    run = dataclasses.replace(trained, ex=ex, results={}, rivals={})
+    runs.append(rivals.with_baselines(run, shared))
+  assert asked == fitted
+  for run in runs:
+    assert run.results['baselines']['of_its_size']['mse'] == 0
+  asked.clear()
+  for run in runs:
+    ex = dataclasses.replace(run.ex, baselines=(of_any_size,))
+    rivals.with_baselines(dataclasses.replace(run, ex=ex), shared)
+  assert len(asked) == (1 if view is views.clean else 3)
+
+
+def test_quality_of_many_images_is_that_of_each(monkeypatch):
+  monkeypatch.setattr(rivals, 'QUALITY_BATCH', 3)
+  a, b = np.random.default_rng(0).random((2, 7, 12, 13, 1), np.float32)
+  wanted = image_quality(a, b)
+  for name, value in rivals.quality_N(a, b).items():
+    np.testing.assert_allclose(value, wanted[name], rtol=1e-5)
+
+
+def test_the_summary_shows_measures_beside_the_rivals(trained, tmp_path):
+  trained.results['step'] = 0
+  outcome = results.Outcome(
+    'tiny', rivals.with_baselines(trained), tmp_path, ['a.png'], {'train': 2}
+  )
+  trained.results['verdicts'] = ['beats nothing']
+  text = outcome.summary()
+  for wanted in ('noisy input', 'psnr_db', 'verdict: beats nothing', 'a.png'):
+    assert wanted in text
+  assert 'train 2.0 s' in text
+
+
+def test_json_stays_strict_where_a_figure_is_not_finite(tmp_path):
+  path = tmp_path / 'results.json'
+  nan, infinite = float('nan'), float('inf')
+  directory.write_json(path, {'a': 1.5, 'b': {'c': nan}, 'd': [infinite, 2]})
+  found = json.loads(path.read_text(), parse_constant=pytest.fail)
+  assert found == {'a': 1.5, 'b': {'c': None}, 'd': [None, 2]}
+
+
+def test_what_was_measured_is_written_even_if_a_picture_fails(
+  trained, tmp_path
+):
+  def fails(trained):
+    raise RuntimeError('no paper')
+
+  ex = dataclasses.replace(trained.ex, pictures=(fails,))
+  trained.results['step'] = 0
+  with pytest.raises(RuntimeError):
+    failing = dataclasses.replace(trained, ex=ex)
+    results.finish('tiny', failing, tmp_path, run.Clock())
+  assert 'psnr_db' in json.loads((tmp_path / 'results.json').read_text())

@@ -1,0 +1,25 @@
+"""An experiment as a value, as text, and as what a command line makes of it.
+
+experiment  the value: numbers and pure functions
+text        that value as text, and back
+lookup      functions by name, if they fit a field
+override    one field changed by text: 'network.widths=(256,)'
+grid        several runs from lists of values and from arms
+help        the fields as the text of --help
+"""
+
+from vae_jax.config.experiment import (
+  ConfigError,
+  Experiment,
+  example_shapes,
+  fields,
+  function_fields,
+  plain_fields,
+  sized,
+)
+from vae_jax.config.text import parts, render, rendered
+
+__all__ = [
+  'ConfigError', 'Experiment', 'example_shapes', 'fields', 'function_fields',
+  'parts', 'plain_fields', 'render', 'rendered', 'sized',
+]  # fmt: skip

@@ -1,0 +1,137 @@
+"""Several runs from one command: an experiment's arms and lists of values.
+
+  --latents=2,4,8 --seed=0,1       a comma list on a number or a word
+  --set='network=mlp|conv'         a list of functions, or of their arguments
+
+A grid is every arm times the product of all lists.
+"""
+
+import dataclasses
+import itertools
+import re
+from typing import NamedTuple
+
+from vae_jax.config.experiment import (
+  ConfigError,
+  Experiment,
+  fields,
+  plain_fields,
+)
+from vae_jax.config.override import override
+from vae_jax.config.text import rendered
+
+
+class Member(NamedTuple):
+  """One run of a grid: an experiment without arms."""
+
+  name: str  # of its directory
+  ex: Experiment
+  changes: list[str]  # the overrides that give this run alone
+  arm: str
+  label: str  # all in which it differs from its neighbours but the seed
+
+
+def members(ex: Experiment, changes: list[str]) -> list[Member]:
+  """The runs that these overrides ask for, each once; ConfigError in one line.
+
+  What makes an arm what it is cannot be overridden in that arm; ConfigError if
+  that leaves an override without any effect.
+  """
+  axes = list(lists(changes).values())
+  named = [axis for axis in axes if axis[0].startswith('arms=')]
+  if named:
+    ex = override(ex, 'arms=' + ','.join(map(value_of, named[0])))
+    axes.remove(named[0])
+  found, used = {}, set()
+  for arm in ex.arms or (('',),):
+    for point in itertools.product(*axes):
+      member = made(ex, arm, point, axes)
+      used |= set(member.changes)
+      found.setdefault(str(rendered(member.ex)), member)
+  for axis in axes:
+    if not used & set(axis):
+      raise ConfigError(
+        f'every arm has a {path_of(axis[0])} of its own, {axis[0]} changes '
+        f'none: choose among the arms with --arms'
+      )
+  return distinct(list(found.values()))
+
+
+def made(ex: Experiment, arm, point, axes) -> Member:
+  """The member of this arm at this point of the lists."""
+  name, *own = arm
+  ex = dataclasses.replace(ex, arms=())
+  for change in own:
+    ex = override(ex, change)
+  kept = {p for p in map(path_of, own) if fixed(p)}
+  taken = [change for change in point if path_of(change) not in kept]
+  for change in taken:
+    ex = override(ex, change)
+  several = [change for axis in axes if len(axis) > 1 for change in axis]
+  marks = [change for change in taken if change in several]
+  label = [m for m in marks if path_of(m) != 'seed']
+  parts = [name] if name else []
+  return Member(
+    name=directory(parts + marks),
+    ex=ex,
+    changes=[f'arms={part}' for part in parts] + taken,
+    arm=name,
+    label=', '.join(parts + label),
+  )
+
+
+def lists(changes: list[str]) -> dict[str, list[str]]:
+  """Path -> its assignments, one for each value; the last one given counts."""
+  found = {}
+  for change in changes:
+    path, equals, text = (part.strip() for part in change.partition('='))
+    found.pop(path, None)
+    values = split(path, text) if equals else [text]
+    found[path] = [f'{path}{equals}{value.strip()}' for value in values]
+  return found
+
+
+def split(path: str, text: str) -> list[str]:
+  """The values of a list: 'a,b' of a plain field, 'a|b' of any other."""
+  if path not in {'arms', *(field.name for field in plain_fields())}:
+    return text.split('|')
+  return [text] if is_path(path, text) else text.split(',')
+
+
+def is_path(path: str, text: str) -> bool:
+  """Whether this is a dataset of the user's own: commas belong to it."""
+  return path == 'dataset' and text.startswith(('folder:', 'npz:'))
+
+
+def fixed(path: str) -> bool:
+  """Whether a path makes a run what it is, unlike how long it trains."""
+  field = fields().get(path)
+  return field is None or field.metadata['identity']
+
+
+def path_of(change: str) -> str:
+  """'network.widths' of 'network.widths=(8,)'."""
+  return change.partition('=')[0].strip()
+
+
+def value_of(change: str) -> str:
+  """'(8,)' of 'network.widths=(8,)'."""
+  return change.partition('=')[2].strip()
+
+
+def directory(parts: list[str]) -> str:
+  """A directory's name that says these parts."""
+  return re.sub(r'[^\w.=+-]+', '_', '_'.join(parts)).strip('_')[:100]
+
+
+def distinct(members: list[Member]) -> list[Member]:
+  """The members, a number added to names that are there already."""
+  taken, found = set(), []
+  for member in members:
+    name, count = member.name, 1
+    while name in taken:
+      count += 1
+      name = f'{member.name}_{count}'
+    taken.add(name)
+    found.append(member._replace(name=name))
+  return found

@@ -1,0 +1,96 @@
+"""The fields of an experiment as the text of --help."""
+
+import textwrap
+
+from vae_jax.config import lookup
+from vae_jax.config.experiment import (
+  Experiment,
+  function_fields,
+  plain_fields,
+)
+from vae_jax.config.experiment import fields as all_fields
+from vae_jax.config.text import render
+from vae_jax.console import nearest
+
+USES = ('embed', 'reconstruct', 'generate')  # of a trained model
+MODES = ('train', 'evaluate', 'benchmark', *USES)
+FLAGS = {
+  'experiment': 'a file of experiments/, see --list',
+  'mode': f'{", ".join(MODES)} (train)',
+  'workdir': 'run directory; one that holds a run goes on with it '
+  '(runs/EXPERIMENT/DATE-TIME)',
+  'data_dir': 'where prepared datasets lie',
+  'set': 'FIELD=VALUE for any field, FIELD.ARGUMENT=VALUE for an argument of '
+  'its function; may be repeated',
+  'input': 'images to embed or reconstruct: a folder or an .npz',
+  'output': 'where embed, reconstruct and generate write (WORKDIR/MODE)',
+  'count': 'images to generate (64)',
+  'arms': 'those of its arms to run, of an experiment that compares (all)',
+  'profile': 'with --mode=benchmark: writes a trace of a few calls',
+  'list': 'lists the experiments, one line each',
+  'help': 'shows this text; with --experiment, its defaults',
+}
+
+
+def unknown_flag(name: str) -> str:
+  """What to say of a flag that does not exist."""
+  if name.partition('.')[0] in all_fields():
+    return f'unknown flag --{name}: use --set={name}=VALUE'
+  names = [*FLAGS, *(f.name for f in plain_fields())]
+  there = ', '.join(f'--{known}' for known in names)
+  return f'unknown flag --{name}{nearest(name, names, "--")}: there are {there}'
+
+
+def text(examples: str, ex: Experiment, name: str | None) -> str:
+  """The whole of --help, with the defaults of this experiment."""
+  lines = [examples.rstrip(), '', 'Flags (and their defaults):']
+  lines += flags(ex) + fields(ex, f' of {name}' if name else '')
+  lines += ['', 'Exit codes: 0 done, 1 failed, 2 misused, 130 and 143 stopped.']
+  return '\n'.join(lines)
+
+
+def flags(ex: Experiment) -> list[str]:
+  """Lines on the flags that are no fields; with the arms that ex has."""
+  arms = {'arms': ', '.join(arm[0] for arm in ex.arms)} if ex.arms else {}
+  return [
+    entry(f'--{name}', text + (f': {arms[name]}' if name in arms else ''))
+    for name, text in FLAGS.items()
+  ]
+
+
+def fields(ex: Experiment, of: str = '') -> list[str]:
+  """Lines on every field: what it is, its value, what else it could be."""
+  lines = ['', f'Numbers and words{of}:']
+  for field in plain_fields():
+    text = f'{field.metadata["help"]} ({getattr(ex, field.name)})'
+    lines.append(entry(f'--{field.name}', text))
+  lines += ['', f'Functions{of}, changed with --set:']
+  for field in function_fields():
+    text = f'{field.metadata["help"]}: {render(getattr(ex, field.name))}'
+    lines.append(entry(field.name, text + among(field)))
+  return lines
+
+
+def entry(name: str, text: str) -> str:
+  """A line of the text, wrapped at 80 columns."""
+  indent = ' ' * 21
+  first = f'  {name:<18} '
+  return textwrap.fill(
+    text,
+    80,
+    initial_indent=first,
+    subsequent_indent=indent,
+    break_on_hyphens=False,
+  )
+
+
+def among(field) -> str:
+  """' (of views.clean, views.noisy)', or nothing if there is no choice."""
+  default = field.default
+  if not callable(default):
+    return ''
+  home = lookup.home_of(default)
+  offered = lookup.choices(home, default, field.metadata['takes'])
+  if len(offered) < 2:
+    return ''
+  return f' (of {lookup.listed(offered, default.__name__, most=8)})'

@@ -1,0 +1,136 @@
+"""Functions found by name, if they fit a field: 'networks.conv'."""
+
+import difflib
+import inspect
+import typing
+
+from vae_jax.config.experiment import ConfigError
+from vae_jax.config.text import (
+  module,
+  module_name,
+  own_files,
+  parts,
+  render,
+)
+from vae_jax.console import nearest
+
+
+def known(name: str, allowed: dict, kind: str, where: str = ''):
+  """allowed[name]; ConfigError with the nearest and all names otherwise."""
+  if name in allowed:
+    return allowed[name]
+  names = ', '.join(allowed) if allowed else 'none'
+  raise ConfigError(
+    f'unknown {kind} {name!r}{where}{nearest(name, allowed)}: there are {names}'
+  )
+
+
+def function(text: str, like, takes: tuple[str, ...], path: str):
+  """The function that `text` names, in the module of `like` if it says none.
+
+  Raises ConfigError naming those that fit there, or anywhere.
+  """
+  home, _, name = text.rpartition('.')
+  if not home and like is None:
+    raise ConfigError(f'{path}={text}: say module.name, as in objectives.elbo')
+  try:
+    here = module(home) if home else home_of(like)
+  except ImportError:
+    here = None
+  value = getattr(here, name, None)
+  if fits(value, like, takes):
+    return value
+  homes = [here] if like is None else [here, home_of(like)]
+  offered = [choices(home, like, takes) for home in homes if home]
+  offered = next(filter(None, offered), None) or everywhere(like, takes)
+  raise ConfigError(
+    f'{path} cannot be {text!r}{nearest(name, offered)}: '
+    f'there are {listed(offered, name)}, called with ({", ".join(takes)})'
+  )
+
+
+def home_of(f):
+  """The module in which the user finds this function."""
+  return module(module_name(parts(f)[0]))
+
+
+def choices(home, like, takes: tuple[str, ...]) -> dict:
+  """Name -> function of the module's own functions that fit."""
+  return {
+    name: f
+    for name, f in vars(home).items()
+    if not name.startswith('_')
+    and fits(f, like, takes)
+    and f.__module__.startswith(home.__name__)
+  }
+
+
+def everywhere(like, takes: tuple[str, ...]) -> dict:
+  """Name -> function of all functions of this package that fit."""
+  fitting = {}
+  for name in own_files():
+    fitting |= choices(module(name), like, takes)
+  return fitting
+
+
+def fits(f, like, takes: tuple[str, ...]) -> bool:
+  """Whether f can be called with these arguments and, as far as annotations
+  tell, returns what `like` does."""
+  if not (inspect.isfunction(f) or inspect.isclass(f)):
+    return False
+  try:
+    parameters = inspect.signature(f).parameters
+  except ValueError:  # a class written in C
+    return False
+  # The step has a rate of its own: an optimizer with one is not a direction.
+  ready = 'learning_rate' not in parameters
+  first = tuple(parameters)[: len(takes)]
+  rest = [p for p in list(parameters.values())[len(takes) :] if mandatory(p)]
+  return ready and first == takes and not rest and same_kind(f, like)
+
+
+def mandatory(parameter: inspect.Parameter) -> bool:
+  """Whether a call must give this argument."""
+  variadic = parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD
+  return parameter.default is parameter.empty and parameter.kind not in variadic
+
+
+def required(f) -> tuple[str, ...]:
+  """The arguments that every call must give."""
+  parameters = inspect.signature(f).parameters
+  return tuple(name for name, p in parameters.items() if mandatory(p))
+
+
+def same_kind(f, like) -> bool:
+  """Whether f returns what `like` returns; where `like` does not say, True."""
+  kind = returned(like)
+  if kind is None or inspect.isclass(like):
+    return True
+  if (found := returned(f)) is None:
+    return module_name(f) == module_name(like)
+  return issubclass(found, kind)
+
+
+def returned(f):
+  """The class that f returns, None if its annotations do not say."""
+  kind = f if inspect.isclass(f) else hints(parts(f)[0]).get('return')
+  return kind if inspect.isclass(kind) else None
+
+
+def listed(offered: dict, name: str, most: int = 12) -> str:
+  """'networks.mlp, networks.conv'; of many, those that are like this name."""
+  if not offered:
+    return 'none'
+  names = list(offered)
+  if len(names) > most:
+    near = difflib.get_close_matches(name, names, n=most, cutoff=0.0)
+    return f'{", ".join(near)} and {len(names) - most} more'
+  return ', '.join(render(f) for f in offered.values())
+
+
+def hints(f) -> dict:
+  """The annotations of a function; none if they do not resolve."""
+  try:
+    return typing.get_type_hints(f)
+  except (NameError, TypeError, AttributeError):
+    return {}

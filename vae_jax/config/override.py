@@ -1,0 +1,179 @@
+"""Changing the fields of an experiment by text: 'network.widths=(256,)'."""
+
+import ast
+import dataclasses
+import functools
+import inspect
+import math
+import types
+import typing
+
+from vae_jax.config.experiment import (
+  ConfigError,
+  Experiment,
+  alternatives,
+  fields,
+  plain_fields,
+  types_of,
+)
+from vae_jax.config.lookup import function, hints, known, required
+from vae_jax.config.text import parts, render
+
+WORDS = {
+  int: 'a whole number',
+  float: 'a finite number',
+  bool: 'True or False',
+  str: 'a word',
+  types.NoneType: 'None',
+}
+
+
+def override(ex: Experiment, assignment: str) -> Experiment:
+  """ex with 'a.b=value' done, through partials; ConfigError in one line."""
+  path, equals, text = (part.strip() for part in assignment.partition('='))
+  if not equals:
+    raise ConfigError(f'{assignment!r} is not of the form FIELD=VALUE')
+  if not text:
+    raise ConfigError(f'{path}= needs a value')
+  name, *names = path.split('.')
+  field = known(name, fields(), 'field')
+  old = getattr(ex, name)
+  if name == 'arms':
+    new = picked(text, old)
+  elif names:
+    new = nested(old, names, text, path)
+  elif field in plain_fields():
+    new = plain(field, text)
+  elif text == 'None' and types.NoneType in types_of(name):
+    new = None
+  elif isinstance(old, tuple):
+    new = several(text, old, field)
+  else:
+    new = function(text, field.default or old, field.metadata['takes'], name)
+  return dataclasses.replace(ex, **{name: new})
+
+
+def picked(text: str, arms: tuple) -> tuple:
+  """The arms with these names: 'lesson, unet'."""
+  there = {arm[0]: arm for arm in arms}
+  names = [name.strip() for name in text.split(',')]
+  return tuple(known(name, there, 'arm') for name in dict.fromkeys(names))
+
+
+def plain(field, text: str):
+  """The number or word that `text` means for this field, in its range."""
+  value = parse(text, types_of(field.name), field.name)
+  low, high = field.metadata['low'], field.metadata['high']
+  # Written so that NaN fails too.
+  if isinstance(value, int | float) and not low <= value <= high:
+    raise ConfigError(
+      f'{field.name} must be from {low:.10g} to {high:.10g}, not {text:.60}'
+    )
+  return value
+
+
+def parse(text: str, allowed: tuple, name: str):
+  """The value of one of the allowed types that `text` means."""
+  if str in allowed:
+    return text
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+    value = text
+  for kind in allowed:
+    if (found := converted(value, kind)) is not REFUSED:
+      return found
+  wanted = ' or '.join(describe(kind) for kind in allowed)
+  raise ConfigError(f'{name} must be {wanted}, not {text!r:.60}')
+
+
+REFUSED = object()
+
+
+def converted(value, kind):
+  """value as this type, REFUSED if it is not one: int to float, list to tuple.
+
+  A bool is no number, and what sits in a tuple is a size: 1 or more.
+  """
+  if typing.get_origin(kind) is tuple:
+    if not isinstance(value, tuple | list):
+      return REFUSED
+    element = typing.get_args(kind)[0]
+    found = tuple(converted(v, element) for v in value)
+    bad = [v for v in found if v is REFUSED or type(v) is int and v < 1]
+    return REFUSED if bad else found
+  if kind is float and type(value) is int:
+    return float(value) if abs(value) < 1e300 else math.inf
+  return value if type(value) is kind else REFUSED
+
+
+def describe(kind) -> str:
+  """A type in words: 'a tuple of whole numbers above 0, as in (256,)'."""
+  if typing.get_origin(kind) is not tuple:
+    return WORDS[kind]
+  if typing.get_args(kind)[0] is int:
+    return 'a tuple of whole numbers above 0, as in (256,)'
+  return 'a tuple of finite numbers, as in (0.5,)'
+
+
+def nested(f, names, text: str, path: str):
+  """f with its argument names[0] changed, or an argument of that."""
+  if not callable(f):
+    raise ConfigError(f'{path}: {render(f)} has no arguments')
+  base, keywords = parts(f)
+  parameters = settable(base, path)
+  parameter = known(names[0], parameters, 'argument', f' of {render(base)}')
+  old = keywords.get(names[0], parameter.default)
+  if len(names) > 1:
+    new = nested(old, names[1:], text, path)
+  elif callable(old):
+    new = function(text, old, required(old), path)
+  else:
+    new = argument(text, base, parameter, path)
+  return functools.partial(base, **{**keywords, names[0]: new})
+
+
+def settable(f, path: str) -> dict[str, inspect.Parameter]:
+  """The arguments of a field's function that are the user's: those with a
+  default which the program does not pass itself."""
+  field = fields()[path.split('.')[0]]
+  return {
+    name: parameter
+    for name, parameter in inspect.signature(f).parameters.items()
+    if parameter.default is not inspect.Parameter.empty
+    and name not in field.metadata.get('takes', ())
+  }
+
+
+def argument(text: str, f, parameter, path: str):
+  """The plain value that `text` means for this argument of f."""
+  value = parse(text, argument_types(f, parameter), path)
+  if isinstance(value, float) and not math.isfinite(value):
+    raise ConfigError(f'{path} must be finite, not {text}')
+  # A network's whole numbers are sizes; elsewhere 0 may be a time or an index.
+  low = 1 if path.startswith('network.') else 0
+  if type(value) is int and value < low <= (parameter.default or low):
+    raise ConfigError(f'{path} must be {low} or more, not {text:.60}')
+  return value
+
+
+def argument_types(f, parameter) -> tuple:
+  """What the annotation allows, as far as text can say it; without one, the
+  default's type."""
+  hint = hints(f).get(parameter.name)
+  if typing.get_origin(hint) is tuple:
+    return (hint,)
+  found = tuple(t for t in alternatives(hint) if t in WORDS)
+  if found and len(found) == len(alternatives(hint)):
+    return found
+  default = parameter.default
+  if isinstance(default, tuple):
+    return (tuple[type(default[0]) if default else int, ...],)
+  return (type(default),) if type(default) in WORDS else (str,)
+
+
+def several(text: str, old: tuple, field) -> tuple:
+  """A tuple of functions: 'per_example.elbo, per_example.quality'."""
+  names = [name.strip() for name in text.strip('()').split(',')]
+  like, takes = old[0] if old else None, field.metadata['takes']
+  return tuple(function(n, like, takes, field.name) for n in names if n)

@@ -1,0 +1,163 @@
+"""An experiment as the text of its fields, and back.
+
+A function is written FILE.NAME, as the user imports it: views.noisy,
+networks.conv, optax.scale_by_adam; one of the user's own by its whole module,
+experiments.losses.report.
+"""
+
+import ast
+import functools
+import importlib
+import importlib.util
+import pathlib
+import re
+import sys
+import sysconfig
+from collections.abc import Callable
+
+from vae_jax.config.experiment import ConfigError, Experiment, fields
+
+ROOT = pathlib.Path(__file__).parent.parent
+# What files are called now that older run directories name otherwise.
+MOVED = {
+  'evaluate': 'per_example',
+  'latent_pictures': 'walks',
+  'reports': 'claims',
+}
+
+
+def parts(f) -> tuple[Callable, dict]:
+  """The function under a keyword partial, and the keywords."""
+  if isinstance(f, functools.partial):
+    return f.func, dict(f.keywords)
+  return f, {}
+
+
+def name_of(f) -> str:
+  """The name of a function, under a partial too."""
+  return parts(f)[0].__name__
+
+
+def module_name(function) -> str:
+  """What the user calls the module of a function: 'networks', 'views'."""
+  package, *names = function.__module__.split('.')
+  if package != ROOT.name or not names:
+    return package if package == 'optax' else function.__module__
+  folder = sys.modules['.'.join([package, *names[:-1]])]
+  offered = getattr(folder, function.__name__, None) is function
+  return names[-2] if offered and len(names) > 1 else names[-1]
+
+
+def module(name: str):
+  """The module that the user calls so: a file or folder of this package by its
+  own name, optax, or one of the user's own; ImportError for any other.
+
+  The one place that imports what a text names: config.json may come from
+  anywhere, and must not reach what is neither ours nor the user's.
+  """
+  name = MOVED.get(name, name)
+  if name not in own_files() and name != 'optax' and not is_users(name):
+    raise ImportError(f'there is no module {name!r} of vae_jax or your own')
+  return importlib.import_module(own_files().get(name, name))
+
+
+@functools.cache
+def own_files() -> dict[str, str]:
+  """Name -> dotted name of every file and folder of this package; of several
+  with one name the one that is nearest to its top."""
+  found = {}
+  paths = sorted(ROOT.rglob('*.py'), key=lambda path: (len(path.parts), path))
+  for path in paths:
+    names = path.relative_to(ROOT.parent).with_suffix('').parts
+    names = names[:-1] if names[-1] == '__init__' else names
+    found.setdefault(names[-1], '.'.join(names))
+  return found
+
+
+def is_users(name: str) -> bool:
+  """Whether a module is neither Python's nor part of an installed package."""
+  try:
+    spec = importlib.util.find_spec(name.partition('.')[0])
+  except ValueError:  # __main__, or no name at all
+    return False
+  if spec is None:
+    return False
+  places = [spec.origin, *(spec.submodule_search_locations or [])]
+  path = pathlib.Path(next(filter(None, places), 'built-in')).resolve()
+  installed = {'site-packages', 'dist-packages'} & set(path.parts)
+  python = pathlib.Path(sysconfig.get_path('stdlib')).resolve()
+  return path.exists() and not installed and not path.is_relative_to(python)
+
+
+def render(value) -> str:
+  """A field as text: a number, or module.name(arguments)."""
+  if isinstance(value, tuple):
+    inside = ', '.join(map(render, value))
+    return f'({inside},)' if len(value) == 1 else f'({inside})'
+  if not callable(value):
+    return repr(value)
+  function, keywords = parts(value)
+  text = f'{module_name(function)}.{function.__qualname__}'
+  inside = ', '.join(f'{k}={render(v)}' for k, v in sorted(keywords.items()))
+  return f'{text}({inside})' if keywords else text
+
+
+def rendered(ex: Experiment) -> dict[str, str]:
+  """Every field of an experiment as text."""
+  return {name: render(getattr(ex, name)) for name in fields()}
+
+
+def restored(texts: dict[str, str], model_only: bool = False) -> Experiment:
+  """The experiment whose fields render as these texts; with `model_only` the
+  functions that a trained model has no use for stay at their defaults.
+
+  Raises ConfigError naming the field that does not say what it said.
+  """
+  values = {}
+  for name, text in texts.items():
+    if name not in fields():
+      raise ConfigError(f'this version has no field {name!r}')
+    if model_only and not fields()[name].metadata['model']:
+      continue
+    try:
+      values[name] = _value(ast.parse(text, mode='eval').body)
+    except (
+      *(ValueError, SyntaxError, TypeError, ImportError, AttributeError),
+      *(RecursionError, MemoryError),
+    ) as error:
+      raise ConfigError(f'{name}={text:.200} cannot be had: {error}') from error
+  return Experiment(**values)
+
+
+def _value(node):
+  """What a piece of rendered text means: a number, function or partial."""
+  if isinstance(node, ast.Tuple):
+    return tuple(_value(element) for element in node.elts)
+  if isinstance(node, ast.Call):
+    keywords = {keyword.arg: _value(keyword.value) for keyword in node.keywords}
+    return functools.partial(_value(node.func), **keywords)
+  if isinstance(node, ast.Attribute):
+    return getattr(module(ast.unparse(node.value)), node.attr)
+  return ast.literal_eval(node)
+
+
+def current(text: str) -> str:
+  """A rendered text, or an assignment, with modules as they are called now."""
+  old = '|'.join(MOVED)
+  return re.sub(
+    rf'(?<![\w.])({old})(?=\.\w)', lambda found: MOVED[found[1]], text
+  )
+
+
+def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
+  """Fields, among those that make a run what it is, that are not the same; a
+  field that is younger than the old text had its default."""
+  was = {
+    name: current(old.get(name, render(field.default)))
+    for name, field in fields().items()
+  }
+  return [
+    f'{name} was {was[name]}, now {new[name]}'
+    for name, field in fields().items()
+    if field.metadata['identity'] and was[name] != new[name]
+  ]

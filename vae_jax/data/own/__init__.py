@@ -1,0 +1,5 @@
+"""The user's own files as datasets.
+
+images  folder:PATH, PNG and JPEG images
+npz     npz:PATH, arrays
+"""

@@ -1,0 +1,154 @@
+"""npz:PATH: the user's own arrays."""
+
+import pathlib
+import zipfile
+import zlib
+
+import numpy as np
+
+from vae_jax.data.batch import Batch, DataError, checked
+from vae_jax.data.split import divided
+
+NAMES = ('x', 'y', 'x_test', 'y_test')
+
+
+def npz(path: str) -> dict[str, Batch]:
+  """Arrays x [N, H, W] or [N, H, W, C], y [N], x_test and y_test of a file.
+
+  x is uint8, floats in [0, 1] (rounded to uint8) or only 0 and 1; y is optional
+  and so is the test split, else about a tenth by a hash of the position.
+  Raises DataError naming the array that does not fit.
+  """
+  file = pathlib.Path(path).expanduser()
+  found = arrays(file)
+  if 'x_test' in found:
+    return dict(zip(('train', 'test'), batches(found, file), strict=True))
+  return divided(*whole(path), file)
+
+
+def whole(path: str) -> tuple[Batch, list[str]]:
+  """All of x and y of a file, and names of the examples: their positions."""
+  file = pathlib.Path(path).expanduser()
+  found = arrays(file)
+  (batch,) = batches({k: found[k] for k in ('x', 'y') if k in found}, file)
+  return batch, [str(i) for i in range(batch.size)]
+
+
+def batches(found: dict[str, np.ndarray], file) -> list[Batch]:
+  """One Batch of x and one of x_test if there is one, of one scale."""
+  if 'x' not in found:
+    there = ', '.join(found) or 'nothing'
+    raise DataError(f'{file} holds no array x: there is {there}')
+  names = [name for name in ('x', 'x_test') if name in found]
+  for name in names:
+    check_images(found[name], f'{name} of {file}')
+  if len({found[name].shape[1:] for name in names}) > 1:
+    shapes = ' and '.join(f'{name} {found[name].shape}' for name in names)
+    raise DataError(f'{file}: {shapes} are not of one size')
+  # Zeros and ones stay what they are, as in binarised sets.
+  binary = all(is_binary(found[name]) for name in names)
+  labels, classes = labelled(found, names, file)
+  return [
+    checked(
+      Batch(
+        stored(found[name], binary),
+        label,
+        shape=(*found[name].shape[1:], 1)[:3],
+        scale=1.0 if binary else 255.0,
+        classes=classes,
+      )
+    )
+    for name, label in zip(names, labels, strict=True)
+  ]
+
+
+def arrays(file: pathlib.Path) -> dict[str, np.ndarray]:
+  """The arrays of an npz file that have a meaning here; never unpickles."""
+  if not file.is_file():
+    wrong = 'is not a file' if file.exists() else 'does not exist'
+    raise DataError(f'npz:{file} {wrong}')
+  if not zipfile.is_zipfile(file):
+    raise DataError(f'{file} is no npz file: write it with numpy.savez')
+  try:
+    with np.load(file, allow_pickle=False) as found:
+      return {name: _array(found, name) for name in NAMES if name in found}
+  except (
+    *(OSError, ValueError, EOFError, KeyError, MemoryError, zlib.error),
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, SyntaxError),
+  ) as error:
+    if isinstance(error, PermissionError):
+      raise
+    reason = str(error).splitlines()[0] if str(error) else repr(error)
+    raise DataError(f'{file} cannot be read: {reason:.200}') from error
+
+
+def _array(found, name):
+  array = found[name]
+  if not isinstance(array, np.ndarray):
+    raise ValueError(f'{name} is no array')
+  return array
+
+
+def check_images(x, name: str):
+  """DataError unless x is a set of images in a form that can be stored."""
+  if x.ndim not in (3, 4) or x.ndim == 4 and x.shape[3] not in (1, 3):
+    raise DataError(
+      f'{name} has the shape {x.shape}: [N, H, W] or [N, H, W, C] with 1 or 3 '
+      'channels is expected'
+    )
+  if 0 in x.shape:
+    raise DataError(f'{name} is empty: its shape is {x.shape}')
+  if x.dtype.kind not in 'buif':
+    raise DataError(f'{name} is {x.dtype}: uint8 or floats are expected')
+  low, high = x.min(), x.max()
+  if x.dtype.kind == 'f' and not (np.isfinite(low) and np.isfinite(high)):
+    raise DataError(f'{name} holds values that are not finite')
+  top = 1 if x.dtype.kind == 'f' else 255
+  if x.dtype.kind in 'uif' and (low < 0 or high > top):
+    raise DataError(
+      f'{name} lies in [{low:g}, {high:g}]: uint8 or floats in [0, 1] are '
+      'expected'
+    )
+
+
+def is_binary(x) -> bool:
+  """Whether every value is 0 or 1."""
+  return bool(((x == 0) | (x == 1)).all())
+
+
+def stored(x, binary: bool) -> np.ndarray:
+  """uint8 [N, H*W*C]: floats are rounded to 255ths."""
+  if x.dtype.kind == 'b' and not binary:
+    x = x.astype(np.float32)
+  if x.dtype.kind == 'f' and not binary:
+    x = np.rint(x * np.float32(255))
+  return np.ascontiguousarray(x, np.uint8).reshape(len(x), -1)
+
+
+def labelled(found, names, file):
+  """([label [N] or None of each split], classes) from y and y_test."""
+  ys = [name.replace('x', 'y') for name in names]
+  there = [y for y in ys if y in found]
+  if not there:
+    return [None] * len(names), ()
+  if len(there) < len(ys):
+    missing = next(y for y in ys if y not in found)
+    raise DataError(f'{file} holds {there[0]} but no {missing}')
+  for x, y in zip(names, ys, strict=True):
+    _check_labels(found[y], len(found[x]), f'{y} of {file}')
+  values = np.concatenate([found[y] for y in ys])
+  if values.dtype.kind == 'f':
+    values = values.astype(np.int64)
+  classes, label = np.unique(values, return_inverse=True)
+  label = label.astype(np.int32)
+  sizes = np.cumsum([len(found[y]) for y in ys])[:-1]
+  return np.split(label, sizes), tuple(map(str, classes))
+
+
+def _check_labels(y, n: int, name: str):
+  if y.shape != (n,):
+    raise DataError(f'{name} has the shape {y.shape}: ({n},) is expected')
+  if y.dtype.kind not in 'buifUS':
+    raise DataError(f'{name} is {y.dtype}: whole numbers or words are expected')
+  if y.dtype.kind == 'f' and not (np.isfinite(y) & (y == np.rint(y))).all():
+    raise DataError(f'{name} holds values that are not whole numbers')

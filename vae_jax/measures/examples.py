@@ -1,0 +1,60 @@
+"""The examples of a split as measures and pictures see them, and their keys."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# Folded into a run's key, these meet no step's: steps stay below 2 ** 31.
+EVALUATION = 0xFFFFFFFF
+BASELINES = 0xFFFFFFFE
+IMPORTANCE = 0xFFFFFFFD
+
+
+def viewed(ex, data, hyper, key_view, index_b, position_b=None):
+  """The view of the examples at index_b, keys by position in the split, the
+  index itself if not said: an Example."""
+  position_b = index_b if position_b is None else position_b
+  return ex.view(data.take(index_b), keys_at(key_view, position_b), hyper)
+
+
+def keys_at(key, index_b):
+  """A key per position in the split: [b]. So the noise is the same however the
+  split is cut into batches."""
+  return jax.vmap(jax.random.fold_in, (None, 0))(key, index_b)
+
+
+def examples(ex, data, hyper, key):
+  """The view of a whole split, keys by position.
+
+  With the test split and the evaluation key, the very images that the measures
+  saw.
+  """
+  return _examples(ex.view, data, hyper, key)
+
+
+# By the view and not by the experiment: runs that differ elsewhere share it.
+@functools.partial(jax.jit, static_argnames='view')
+def _examples(view, data, hyper, key):
+  key_view, _ = jax.random.split(key)
+  return view(data, keys_at(key_view, jnp.arange(data.size)), hyper)
+
+
+def few_views(ex, data, hyper, seed: int) -> list:
+  """What the view shows of a few examples with this key, as host arrays: runs
+  for which it is the same for all keys see the same images."""
+  few = jax.tree.map(lambda x: x[:16], data)
+  return jax.tree.leaves(
+    jax.device_get(examples(ex, few, hyper, jax.random.key(seed)))
+  )
+
+
+def same_arrays(a: list, b: list) -> bool:
+  """Whether two lists hold equal arrays."""
+  return all(map(np.array_equal, a, b))
+
+
+def evaluation_key(state):
+  """The key from which a split's noise is drawn, the same at every test."""
+  return jax.random.fold_in(state.key, EVALUATION)

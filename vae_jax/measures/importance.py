@@ -1,0 +1,158 @@
+"""Importance-sampled log likelihood (Burda et al. 2016, eq. 8).
+
+  log p(x) ~ log 1/S sum_s p(x given z_s) p(z_s) / q(z_s given x)
+
+with S draws z_s of the posterior: a lower bound in expectation, the ELBO for
+one draw, log p(x) itself for many.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from vae_jax import config, training
+from vae_jax.factors import posteriors
+from vae_jax.measures import examples
+from vae_jax.measures.pooled import padded_index
+
+# Decodings at once. On CPU their outputs should stay in the cache, and a matrix
+# product is no faster for more rows.
+ROWS = {'cpu': 512}
+ROWS_ELSEWHERE = 16_384
+
+
+def nll(ex, devices=None, batch_size: int = 128, rows: int | None = None):
+  """A function (data, hyper, state) -> {'nll_iw_nats': ..., its standard error
+  over the images, how many samples and images, bits_per_dim if pixels are
+  discrete}; {} where a posterior is no density or nll_samples is 0.
+
+  Any number of images on any number of devices; neither batch_size, `rows`
+  decoded at once nor the devices change the estimate.
+  """
+  devices = devices or jax.local_devices()
+  rows = rows or rows_on(devices)
+
+  def measure(data, hyper, state):
+    if not measured(ex):
+      return {}
+    images = min(ex.nll_images, data.size)
+    size, chunk = cut(ex, -(-images // len(devices)), rows, batch_size)
+    f = functools.partial(log_likelihood, ex, ex.nll_samples, chunk)
+    f = training.over_devices(f, out_axes=0, donate=(), devices=devices)
+    index_DnB = padded_index(images, len(devices), size)
+    # A call per batch: a signal need not wait for all of them.
+    log_p_nDB = [
+      jax.device_get(f(data, hyper, state, index_DnB[:, i]))
+      for i in range(index_DnB.shape[1])
+    ]
+    log_p_DnB = np.stack(log_p_nDB, 1).astype(np.float64)
+    return figures(ex, data, log_p_DnB[index_DnB >= 0])
+
+  return measure
+
+
+def cut(ex, images: int, rows: int, batch_size: int) -> tuple[int, int]:
+  """(images a batch, draws of each at once) for so many images on a device, at
+  most `rows` decoded at once."""
+  size = evened(images, batch_size)
+  return size, evened(ex.nll_samples, rows // size)
+
+
+def evened(count: int, most: int) -> int:
+  """The size of the fewest pieces of at most `most`, as even as they can be."""
+  pieces = -(-count // max(1, most))
+  return -(-count // pieces)
+
+
+def rows_on(devices) -> int:
+  """Decodings at once on such devices."""
+  return ROWS.get(devices[0].platform, ROWS_ELSEWHERE)
+
+
+def measured(ex) -> bool:
+  """Whether this experiment has a likelihood to estimate and wants it."""
+  posterior, _ = config.parts(ex.posterior)
+  return ex.nll_samples > 0 and posterior is not posteriors.Point
+
+
+def figures(ex, data, log_p_N) -> dict:
+  """What results.json says about these log likelihoods in nats: [N]."""
+  mean, n = float(-log_p_N.mean()), len(log_p_N)
+  found = {
+    'nll_iw_nats': mean,
+    'nll_iw_stderr_nats': stderr(log_p_N),
+    'nll_iw_samples': ex.nll_samples,
+    'nll_iw_images': n,
+  }
+  if ex.likelihood().discrete:
+    dims = math.prod(config.example_shapes(ex, data).wanted.shape[1:])
+    found['bits_per_dim'] = mean / (dims * math.log(2))
+  return found
+
+
+def stderr(value_N) -> float:
+  """The standard error of the mean; NaN for a single value."""
+  n = len(value_N)
+  return float(value_N.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+
+
+def log_likelihood(ex, samples, chunk, data, hyper, state, index_B, axis=None):
+  """The estimate of log p(wanted) with `samples` draws, in nats: [B].
+
+  Encodes once, then decodes `chunk` draws of every image at a time.
+  """
+  del axis  # every image by itself: nothing to reduce
+  model = ex.model(data).bind(hyper.z_mask)
+  # The very images that the other measures saw.
+  key_view, _ = jax.random.split(examples.evaluation_key(state))
+  example = examples.viewed(ex, data, hyper, key_view, index_B)
+  key_B = examples.keys_at(importance_key(state), index_B)
+  log_weight = functools.partial(
+    _log_weight,
+    model,
+    state.params,
+    example,
+    model.encode(state.params, example.seen, example.given),
+    model.prior(state.params, example.given),
+    key_B,
+  )
+
+  def body(total, sample_S):
+    log_w_SB = jax.vmap(log_weight)(sample_S)
+    # The last chunk may have more draws than were asked for.
+    log_w_SB = jnp.where(sample_S[:, None] < samples, log_w_SB, -jnp.inf)
+    return added(total, log_w_SB), None
+
+  chunks = -(-samples // chunk)
+  sample_nS = jnp.arange(chunks * chunk).reshape(chunks, chunk)
+  # Finite: -inf less -inf would be NaN.
+  peak_B = jnp.full(len(index_B), jnp.finfo(jnp.float32).min)
+  start = (peak_B, jnp.zeros(len(index_B)))
+  (peak_B, sum_B), _ = lax.scan(body, start, sample_nS)
+  return peak_B + jnp.log(sum_B) - math.log(samples)
+
+
+def _log_weight(model, params, example, q, p, key_B, sample):
+  """log p(x given z) + log p(z) - log q(z given x) of one draw: [B]."""
+  key_B = jax.vmap(jax.random.fold_in, (0, None))(key_B, sample)
+  z_BZ = q.sample(key_B)
+  outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
+  log_p_B = model.log_likelihood(outputs, example.wanted) + p.log_prob(z_BZ)
+  return log_p_B - q.log_prob(z_BZ)
+
+
+def added(total, log_w_SB):
+  """(peak, sum of exp(log_w - peak)) with more weights: [B] each."""
+  old_B, sum_B = total
+  peak_B = jnp.maximum(old_B, log_w_SB.max(0))
+  more_B = jnp.exp(log_w_SB - peak_B[None]).sum(0)
+  return peak_B, sum_B * jnp.exp(old_B - peak_B) + more_B
+
+
+def importance_key(state):
+  """The key of the draws, which no measure and no step has."""
+  return jax.random.fold_in(state.key, examples.IMPORTANCE)

@@ -1,0 +1,135 @@
+"""Measures of a trained model, pooled over a whole split on all devices.
+
+A measure is (model, params, example, key_B, hyper) -> {name: value_B}; the
+pooled figure is the mean over the split, whatever its size.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from vae_jax import config, training
+from vae_jax.images import psnr
+from vae_jax.measures.examples import evaluation_key, keys_at, viewed
+from vae_jax.training.pieces import cached
+
+BATCH = 128  # examples that are measured at once, at most
+PIECE = 8192  # examples of a split on the host that are sent at once
+
+
+def over(ex, measures, devices=None, batch_size: int | None = None):
+  """A function (data, hyper, state) -> {name: figure} pooled over the split.
+
+  Any size of split on any number of devices: what is padded weighs 0. Data on
+  the host is sent piece by piece, so it may be larger than a device.
+  """
+  f = functools.partial(sums, ex, measures)
+  call = training.over_devices(f, donate=(), devices=devices)
+  count = len(devices or jax.local_devices())
+
+  def evaluate(data, hyper, state):
+    total, parts = 0, []
+    size = batch_size or at_once(ex, data)
+    for piece, at_DnB, position_DnB in pieces(data, count, size):
+      sums = call(piece, hyper, state, (at_DnB, position_DnB))
+      parts.append(jax.device_get(sums))
+      total += (position_DnB >= 0).sum()
+    means = {k: sum(part[k] for part in parts) / total for k in parts[0]}
+    return derived({name: np.asarray(mean) for name, mean in means.items()})
+
+  return evaluate
+
+
+def at_once(ex, data) -> int:
+  """How many examples of a split are measured at once."""
+  seen = config.example_shapes(ex, data).seen.shape
+  return cached(ex, seen, BATCH)
+
+
+def pieces(data, devices: int, batch_size: int, rows: int = PIECE):
+  """(examples, indices into them [D, n, b], positions in the split) of a split:
+  in one if it lies on the devices, else `rows` at a time, all of one shape."""
+  if isinstance(data.x, jax.Array):
+    index_DnB = padded_index(data.size, devices, batch_size)
+    yield data, index_DnB, index_DnB
+    return
+  rows = min(rows, data.size)
+  at_DnB = padded_index(rows, devices, batch_size)
+  for start in range(0, data.size, rows):
+    index = np.minimum(np.arange(start, start + rows), data.size - 1)
+    position_DnB = np.where(at_DnB >= 0, at_DnB + start, -1)
+    position_DnB[position_DnB >= data.size] = -1
+    yield data.take(index), at_DnB, position_DnB
+
+
+def padded_index(n: int, devices: int, batch_size: int):
+  """0 .. n-1 laid over devices and batches, padded with -1: [D, n, b]."""
+  batches = -(-n // (devices * batch_size))
+  index = np.full(devices * batches * batch_size, -1, np.int32)
+  index[:n] = np.arange(n)
+  return index.reshape(devices, batches, batch_size)
+
+
+def names(ex, data) -> list[str]:
+  """What the experiment's measures are called on this data; runs nothing."""
+  key, hyper = jax.random.key(0), ex.hyper()
+  init = functools.partial(training.init, ex=ex, hyper=hyper)
+  state = jax.eval_shape(lambda data: init(key, data=data), data)
+  measure = functools.partial(_measured, ex, ex.measures)
+  shapes = jax.eval_shape(measure, data, hyper, state, jnp.zeros(2, int))
+  means = {name: np.zeros(v.shape[1:]) for name, v in shapes.items()}
+  return list(derived(means))
+
+
+def _measured(ex, measures, data, hyper, state, index_b, position_b=None):
+  position_b = index_b if position_b is None else position_b
+  model = ex.model(data).bind(hyper.z_mask)
+  key_view, key_latent = jax.random.split(evaluation_key(state))
+  example = viewed(ex, data, hyper, key_view, index_b, position_b)
+  latent_b, values = keys_at(key_latent, position_b), {}
+  for i, measure in enumerate(measures):
+    # A key of its own for each: two of them may draw.
+    key_b = jax.vmap(jax.random.fold_in, (0, None))(latent_b, i)
+    values |= measure(model, state.params, example, key_b, hyper)
+  return values
+
+
+def sums(ex, measures, data, hyper, state, index, axis=None):
+  """The sums of the measures over the examples at `index`, a pair (into data,
+  in the split) of [n, b] padded with -1; over the devices too with an axis."""
+
+  def body(_, index):
+    at_b, position_b = index
+    values = _measured(ex, measures, data, hyper, state, at_b, position_b)
+    weight_b = position_b >= 0
+    return None, {k: _weighted_sum(v, weight_b) for k, v in values.items()}
+
+  _, sums_n = lax.scan(body, None, index)
+  total = {k: v.sum(0) for k, v in sums_n.items()}
+  return total if axis is None else lax.psum(total, axis)
+
+
+def _weighted_sum(value_b, weight_b):
+  weight = weight_b.reshape(-1, *[1] * (value_b.ndim - 1))
+  # Not a product: a padded row must not turn a sum into NaN.
+  return jnp.where(weight, value_b, 0.0).sum(0)
+
+
+def derived(means: dict) -> dict:
+  """Figures that follow from pooled means: psnr_db, consistency_db,
+  active_units, a list of kl_per_latent_nats."""
+  figures = {k: float(v) for k, v in means.items() if np.ndim(v) == 0}
+  if 'kl_per_latent_nats' in means:
+    figures['kl_per_latent_nats'] = means['kl_per_latent_nats'].tolist()
+  if 'mse' in figures:
+    figures['psnr_db'] = psnr(figures['mse'])
+  if 'consistency_mse' in figures:
+    figures['consistency_db'] = psnr(figures['consistency_mse'])
+  if 'z_mean_square' in means:
+    variance_Z = means['z_mean_square'] - means['z_mean'] ** 2
+    # Burda et al. 2016: a latent whose mean moves by more than this is used.
+    figures['active_units'] = int((variance_Z > 0.01).sum())
+  return figures

@@ -1,0 +1,97 @@
+"""The baselines beside a trained model, fitted and measured."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax import config
+from vae_jax.config.text import name_of
+from vae_jax.factors import views
+from vae_jax.images import image_quality
+from vae_jax.measures import examples
+from vae_jax.measures.pooled import derived
+
+# A denoiser sees fresh noise at every step; a rival fitted on a small set gets
+# several draws of it, up to this many examples.
+BASELINE_EXAMPLES = 12_000
+QUALITY_BATCH = 250  # 10,000 digits on two CPU cores: 106 ms, 149 all at once
+
+
+def with_baselines(trained, shared=None):
+  """trained, with its rivals' predictions and their measures in results.
+
+  Runs that see the same images pass one dict as `shared`: what is fitted to
+  them is then fitted once.
+  """
+  ex = trained.ex
+  if not ex.baselines:
+    return trained
+  shared = alike(trained, shared)
+  if 'train' not in shared:
+    shared['train'] = training_examples(trained)
+  measures = trained.results['baselines'] = {}
+  for baseline in ex.baselines:
+    # All that a baseline knows of a run but the images it sees.
+    f, _ = config.parts(baseline)
+    size = ex.latents if getattr(f, 'looks_at_latents', True) else None
+    name, key = name_of(baseline), (config.render(baseline), size)
+    if key not in shared:
+      shared[key] = measured(baseline, shared['train'], trained)
+    trained.rivals[name], measures[name] = shared[key]
+  return trained
+
+
+def alike(trained, shared) -> dict:
+  """`shared` if this run sees what the others did, else a dict of its own."""
+  if shared is None:
+    return {}
+  args = trained.ex, trained.data['train'], trained.hyper
+  one, other = examples.few_views(*args, 0), examples.few_views(*args, 1)
+  first = shared.setdefault('looks', one)
+  same = examples.same_arrays
+  return shared if same(one, other) and same(one, first) else {}
+
+
+def measured(baseline, train, trained):
+  """(predictions for the test split, their measures) of a baseline."""
+  image_NHWC = baseline(trained.ex, train, trained.test)
+  return image_NHWC, pooled_quality(image_NHWC, trained.test.wanted)
+
+
+def pooled_quality(image_NHWC, wanted_NHWC) -> dict[str, float]:
+  """mse, psnr_db and ssim of predictions for a whole split."""
+  values = quality_N(jnp.asarray(image_NHWC), jnp.asarray(wanted_NHWC))
+  return derived({k: np.mean(v) for k, v in values.items()})
+
+
+@jax.jit
+def quality_N(image_NHWC, wanted_NHWC):
+  """image_quality of many images, in pieces that fit in a cache."""
+
+  def one(pair):
+    values = image_quality(*(x[None] for x in pair))
+    return {name: value[0] for name, value in values.items()}
+
+  return jax.lax.map(one, (image_NHWC, wanted_NHWC), batch_size=QUALITY_BATCH)
+
+
+def training_examples(trained) -> views.Example:
+  """Views of the training split for the baselines, as host arrays: several
+  draws of each image if the view is random and the split small."""
+  ex, data = trained.ex, trained.data['train']
+  draws = max(1, BASELINE_EXAMPLES // data.size)
+  key = jax.random.fold_in(trained.state.key, examples.BASELINES)
+  parts = []
+  for draw in range(draws):
+    key_draw = jax.random.fold_in(key, draw)
+    view = examples.examples(ex, data, trained.hyper, key_draw)
+    parts.append(jax.device_get(view))
+    if len(parts) == 2 and np.array_equal(parts[0].seen, parts[1].seen):
+      return parts[0]  # this view has nothing random in it
+  if draws == 1:
+    return parts[0]
+  given = None
+  if parts[0].given is not None:
+    given = np.concatenate([part.given for part in parts])
+  seen = np.concatenate([part.seen for part in parts])
+  return views.Example(seen, np.concatenate([p.wanted for p in parts]), given)

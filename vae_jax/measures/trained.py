@@ -1,0 +1,119 @@
+"""A model with its parameters: what pictures, reports and users work with."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax import config, data
+from vae_jax.measures import examples
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """An experiment after training. Methods take and give host arrays.
+
+  `history` is the list of metrics.jsonl's lines, `results` the content of
+  results.json, `rivals` the baselines' predictions for the test split. In a
+  grid, `arm` names the experiment's arm that this is, and `label` all in which
+  it differs from its neighbours but the seed.
+  """
+
+  ex: Any
+  data: dict
+  hyper: Any
+  state: Any
+  history: list = dataclasses.field(default_factory=list)
+  results: dict = dataclasses.field(default_factory=dict)
+  rivals: dict = dataclasses.field(default_factory=dict)
+  arm: str = ''
+  label: str = ''
+
+  @functools.cached_property
+  def model(self):
+    """The bound model."""
+    return self.ex.model(self.data['test']).bind(self.hyper.z_mask)
+
+  @functools.cached_property
+  def test(self):
+    """The view of the whole test split that the measures saw: an Example."""
+    key = examples.evaluation_key(self.state)
+    test = self.data['test']
+    return jax.device_get(examples.examples(self.ex, test, self.hyper, key))
+
+  def some(self, split: str, limit: int):
+    """The view of at most `limit` examples from all over a split: an Example.
+
+    Its noise is that of no training step, and none of it is in two splits.
+    """
+    batch = self.data[split]
+    mark = examples.EVALUATION if split == 'test' else examples.BASELINES
+    key = jax.random.fold_in(self.state.key, mark)
+    few = batch.take(data.spread(batch.size, limit))
+    return jax.device_get(examples.examples(self.ex, few, self.hyper, key))
+
+  def encode(self, seen, given=None):
+    """Posterior means: [N, Z]; ValueError if the images do not fit."""
+    wanted = config.example_shapes(self.ex, self.data['test']).seen.shape[1:]
+    if np.shape(seen)[1:] != wanted:
+      raise ValueError(
+        f'this model sees images of {by(wanted)}, not {by(np.shape(seen)[1:])}'
+      )
+    return _chunked(self._encode, self.state.params, seen, given)
+
+  def decode(self, z, given=None):
+    """Mean images of codes [N, Z]: [N, H, W, C]; ValueError for other Z."""
+    if np.shape(z)[1:] != (self.ex.latents,):
+      raise ValueError(
+        f'this model has {self.ex.latents} latents, not {by(np.shape(z)[1:])}'
+      )
+    return _chunked(self._decode, self.state.params, z, given)
+
+  def reconstruct(self, seen, given=None):
+    """Mean images for the mean codes of images: [N, H, W, C]."""
+    return self.decode(self.encode(seen, given), given)
+
+  def generate(self, count: int, seed: int = 0, given=None):
+    """Mean images of draws from the prior: [count, H, W, C]."""
+    key_B = jax.random.split(jax.random.key(seed), count)
+    prior = self.model.prior(self.state.params, given)
+    return self.decode(jax.device_get(prior.sample(key_B)), given)
+
+  @functools.cached_property
+  def _encode(self):
+    def encode(params, seen, given):
+      return self.model.encode(params, seen, given).mean
+
+    return jax.jit(encode)
+
+  @functools.cached_property
+  def _decode(self):
+    def decode(params, z, given):
+      outputs = self.model.decode(params, z, given)
+      return self.model.likelihood.mean(outputs)
+
+    return jax.jit(decode)
+
+
+def by(shape) -> str:
+  """'28x28x1'."""
+  return 'x'.join(map(str, shape))
+
+
+def _chunked(f, params, x, given, size: int = 128):
+  # One shape whatever the count: each new shape would compile again.
+  parts = []
+  for start in range(0, len(x), size):
+    part = [_padded(a, start, size) for a in (x, given)]
+    parts.append(np.asarray(f(params, *part))[: len(x) - start])
+  return np.concatenate(parts)
+
+
+def _padded(x, start, size):
+  if x is None:
+    return None
+  part = np.asarray(x)[start : start + size]
+  missing = size - len(part)
+  return np.pad(part, [(0, missing)] + [(0, 0)] * (part.ndim - 1))

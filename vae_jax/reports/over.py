@@ -1,0 +1,163 @@
+"""How many latents are needed: a report on runs that differ in their number."""
+
+import numpy as np
+
+from vae_jax import figures
+from vae_jax.console import counted
+from vae_jax.reports.claims import Report
+
+NLL, NELBO = 'nll_iw_nats', 'nelbo_nats'
+
+
+def report(runs) -> Report:
+  """Curves over the number of latents and the smallest number that is enough,
+  for each arm whose runs differ in it; an empty report if none does."""
+  found = Report({}, {}, [])
+  for arm in dict.fromkeys(run.arm for run in runs):
+    mine = [run for run in runs if run.arm == arm]
+    if len({run.ex.latents for run in mine}) > 1:
+      add(found, arm, mine)
+  return found
+
+
+def add(found: Report, arm: str, runs):
+  """Adds what the runs of one arm say."""
+  mark = f'_{arm}' if arm else ''
+  found.pictures[f'over_latents{mark}'] = curves(runs)
+  found.pictures[f'rate_distortion{mark}'] = rate_distortion(runs)
+  found.pictures[f'kl_per_latent{mark}'] = kl_per_latent(runs)
+  answer = enough(runs)
+  if answer:
+    found.results[f'latents{mark}'] = answer
+    found.verdicts.append((f'{arm}: ' if arm else '') + said(answer))
+
+
+def over(runs, value) -> dict:
+  """{latents: the runs' values}, without runs that have none."""
+  found = {}
+  for run in sorted(runs, key=lambda run: run.ex.latents):
+    if value(run) is not None:
+      found.setdefault(run.ex.latents, []).append(value(run))
+  return found
+
+
+def measure(name: str, rival: str | None = None):
+  """A function run -> this measure of it, or of its rival, or None."""
+
+  def value(run):
+    figures_of = run.results
+    if rival:
+      figures_of = figures_of.get('baselines', {}).get(rival, {})
+    return figures_of.get(name)
+
+  return value
+
+
+def curves(runs):
+  """Likelihood, PSNR and active units over the number of latents."""
+  panels = {
+    'nats per test image': {
+      r'$-$ELBO': over(runs, measure(NELBO)),
+      'NLL, importance-sampled': over(runs, measure(NLL)),
+    },
+    'PSNR (dB)': {
+      'model': over(runs, measure('psnr_db')),
+      'PCA': over(runs, measure('psnr_db', 'pca')),
+    },
+    'active units': {'model': over(runs, measure('active_units'))},
+  }
+  if not any(panels['nats per test image'].values()):
+    panels['nats per test image'] = {
+      'reconstruction': over(runs, measure('nll_nats'))
+    }
+  panels = {
+    label: {name: line for name, line in panel.items() if line}
+    for label, panel in panels.items()
+  }
+  panels = {label: panel for label, panel in panels.items() if panel}
+  return figures.lines(panels, 'latents', title_of(runs)) if panels else None
+
+
+def title_of(runs) -> str:
+  """'digits, 3 seeds'."""
+  seeds = len({run.ex.seed for run in runs})
+  return f'{runs[0].ex.dataset}, {counted(seeds, "seed")}'
+
+
+def rate_distortion(runs):
+  """Reconstruction over the KL, a point for each number of latents."""
+  kl, nll = over(runs, measure('kl_nats')), over(runs, measure('nll_nats'))
+  if not kl or not nll:
+    return None
+  line = {float(np.mean(kl[d])): nll[d] for d in kl}
+  sizes = ', '.join(map(str, kl))
+  return figures.lines(
+    {'reconstruction (nats)': {f'latents {sizes}': line}},
+    'KL (nats)',
+    f'Rate and distortion, {title_of(runs)}',
+    log=None,
+  )
+
+
+def kl_per_latent(runs):
+  """The KL of every latent, the largest first, for each number of latents."""
+  name = 'kl_per_latent_nats'
+  panel = {}
+  for latents, lists in over(runs, measure(name)).items():
+    sorted_SZ = -np.sort(-np.asarray(lists), 1)
+    panel[f'{latents} latents'] = {
+      i + 1: sorted_SZ[:, i] for i in range(latents)
+    }
+  if not panel:
+    return None
+  return figures.lines(
+    {'KL (nats per image)': panel},
+    'latent, the most informative first',
+    f'What each latent carries, {title_of(runs)}',
+  )
+
+
+def enough(runs) -> dict:
+  """The smallest number of latents whose NLL is within one standard error of
+  the best; {} where no likelihood was measured.
+
+  The error is that of the best one's mean, over the seeds and the test images.
+  """
+  name = NLL if all(NLL in run.results for run in runs) else 'nll_nats'
+  value_D = over(runs, measure(name))
+  if not value_D:
+    return {}
+  mean_D = {d: float(np.mean(values)) for d, values in value_D.items()}
+  best = min(mean_D, key=mean_D.get)
+  error = standard_error([r for r in runs if r.ex.latents == best], name)
+  near = [d for d, mean in mean_D.items() if mean <= mean_D[best] + error]
+  return {
+    'enough': min(near),
+    'best': best,
+    'measure': name,
+    'standard_error_nats': error,
+    'nats': mean_D,
+    'runs': min(map(len, value_D.values())),
+  }
+
+
+def standard_error(runs, name: str) -> float:
+  """Of the runs' mean: over the runs and, where known, over the images."""
+  values = [run.results[name] for run in runs]
+  over_runs = np.std(values, ddof=1) / np.sqrt(len(values)) if values[1:] else 0
+  images = [run.results.get('nll_iw_stderr_nats') or 0.0 for run in runs]
+  return float(np.hypot(over_runs, np.mean(images) if name == NLL else 0.0))
+
+
+def said(answer: dict) -> str:
+  """The answer in one line."""
+  nats = answer['nats']
+  what = 'NLL' if answer['measure'] == NLL else 'reconstruction'
+  return (
+    f'{answer["enough"]} latents are enough: {what} '
+    f'{nats[answer["enough"]]:.1f} nats, within one standard error '
+    f'({answer["standard_error_nats"]:.2f}) of the best, '
+    f'{nats[answer["best"]]:.1f} at {answer["best"]} '
+    f'(tried {", ".join(map(str, nats))}; '
+    f'{counted(answer["runs"], "run")} each)'
+  )

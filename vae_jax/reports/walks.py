@@ -1,0 +1,94 @@
+"""Pictures of walks through the codes of a trained model: Trained -> Figure.
+
+Each is None where the model or its data has no such walk.
+"""
+
+import numpy as np
+
+from vae_jax import data, figures
+from vae_jax.reports.pictures import few
+
+
+def interpolation(trained, rows: int = 6, steps: int = 9, slerp: bool = False):
+  """From one test image to another: both as they are, and what is decoded on
+  the way between their mean codes, straight or along a great circle."""
+  chosen = few(trained, 2 * rows)
+  rows = len(chosen.seen) // 2
+  if not rows or chosen.wanted.shape[-1] not in (1, 3):
+    return None
+  z = trained.encode(chosen.seen, chosen.given)
+  t_S = np.linspace(0, 1, steps, dtype=np.float32)
+  way = along_circle if slerp else along_line
+  z_RSZ = way(z[:rows], z[rows : 2 * rows], t_S)
+  given = chosen.given
+  if given is not None:
+    given = along_line(given[:rows], given[rows : 2 * rows], t_S)
+    given = given.reshape(rows * steps, *given.shape[2:])
+  decoded = trained.decode(z_RSZ.reshape(rows * steps, -1), given)
+  decoded = decoded.reshape(rows, steps, *decoded.shape[1:])
+  ends = chosen.wanted[:, None]
+  mosaic = np.concatenate([ends[:rows], decoded, ends[rows : 2 * rows]], 1)
+  return figures.grid(
+    mosaic,
+    title='Between two unseen images, through their mean codes',
+    x_label='share of the second code',
+    x_ticks=['first', *(f'{t:.3g}' for t in t_S), 'second'],
+  )
+
+
+def along_line(a_R, b_R, t_S):
+  """a + t (b - a): [R, S, ...]."""
+  t = t_S.reshape(1, -1, *[1] * (a_R.ndim - 1))
+  return a_R[:, None] + t * (b_R - a_R)[:, None]
+
+
+def along_circle(a_RZ, b_RZ, t_S):
+  """Spherical interpolation (Shoemake 1985), the length going linearly, for
+  codes whose prior is a shell: [R, S, Z]."""
+  length_a, length_b = (
+    np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
+    for x in (a_RZ, b_RZ)
+  )
+  a_RZ, b_RZ = a_RZ / length_a, b_RZ / length_b
+  cosine_R = (a_RZ * b_RZ).sum(-1).clip(-1, 1)
+  angle = np.maximum(np.arccos(cosine_R), 1e-6)[:, None, None]
+  t = t_S[None, :, None]
+  to_a, to_b = np.sin((1 - t) * angle), np.sin(t * angle)
+  turned = to_a * a_RZ[:, None] + to_b * b_RZ[:, None]
+  turned /= np.maximum(np.linalg.norm(turned, axis=-1, keepdims=True), 1e-12)
+  return (turned * along_line(length_a, length_b, t_S)).astype(np.float32)
+
+
+def attribute_vectors(trained, rows: int = 10, limit: int = 2000):
+  """Test images of a class, the difference between the mean code of the next
+  class and their own added to their codes, in parts from none to one and a
+  half. Means of at most `limit` training images."""
+  names = trained.data['test'].classes
+  if trained.data['test'].label is None or trained.test.given is not None:
+    return None
+  means = class_means(trained, limit)
+  test = np.asarray(trained.data['test'].label)
+  pairs = [(y, (y + 1) % len(names)) for y in range(len(names))]
+  pairs = [(a, b) for a, b in pairs if {a, b} <= set(means) and a in test]
+  if len(names) < 2 or not pairs or trained.test.wanted.shape[-1] not in (1, 3):
+    return None
+  shown, parts = {}, np.linspace(0, 1.5, 7, dtype=np.float32)
+  for a, b in pairs[:rows]:
+    one = np.flatnonzero(test == a)[:1]
+    code_Z = trained.encode(trained.test.seen[one])[0]
+    moved_SZ = code_Z + parts[:, None] * (means[b] - means[a])
+    images = [trained.test.wanted[one], trained.decode(moved_SZ)]
+    shown[f'{names[a]} to {names[b]}'] = np.concatenate(images)
+  said = ', '.join(f'{part:g}' for part in parts)
+  title = (
+    f'Unseen image, and its code plus the difference of classes times\n{said}'
+  )
+  return figures.rows(shown, title=title)
+
+
+def class_means(trained, limit: int) -> dict:
+  """Class -> mean code [Z], of some training images: at most `limit`."""
+  codes = trained.encode(trained.some('train', limit).seen)
+  label = np.asarray(trained.data['train'].label)
+  label = label[data.spread(len(label), limit)]
+  return {int(y): codes[label == y].mean(0) for y in np.unique(label)}

@@ -1,0 +1,177 @@
+"""Using a trained model on one's own images: load, embed, reconstruct."""
+
+import csv
+import math
+import pathlib
+
+import jax
+import numpy as np
+
+from vae_jax import config, console, data, figures
+from vae_jax.config import ConfigError
+from vae_jax.config.text import restored
+from vae_jax.factors import posteriors
+from vae_jax.measures.trained import Trained, by
+from vae_jax.runs import records, run
+from vae_jax.runs.loop import Refused
+from vae_jax.training import checkpoint
+
+NUMBERS = {'count': '64', 'seed': '0'}  # and their defaults, as flags say them
+
+
+def load(run_dir) -> Trained:
+  """The newest good checkpoint of a run, ready to encode and decode.
+
+  Needs neither the run's dataset nor its experiment file. Raises Refused,
+  ConfigError or CheckpointError with one clear line.
+  """
+  found = records.read(run_dir)
+  if found is None:
+    raise Refused(f'{run_dir} holds no run')
+  if 'runs' in found:
+    raise Refused(records.grid_of(run_dir, found))
+  ex = restored(found['fields'])
+  batch = blank(found['example'])
+  ex = config.sized(ex, batch)
+  manager = checkpoint.open(pathlib.Path(run_dir) / 'checkpoints', ex.monitor)
+  try:
+    like = run.abstract(ex, batch, jax.local_devices()[:1])
+    loaded = checkpoint.restore(manager, like)
+  finally:
+    checkpoint.close(manager)
+  if loaded is None:
+    raise Refused(f'{run_dir} holds no checkpoint: train it first')
+  state, step, notes = loaded
+  for note in notes:
+    console.say(f'warning: {note}')
+  return Trained(ex, {'test': batch}, ex.hyper(), state, [], {'step': step})
+
+
+def use(mode: str, run_dir, source, out_dir, count: str, seed: str):
+  """Embeds or reconstructs the images at `source`, or generates `count` new
+  ones, with the model of run_dir: the paths written in out_dir.
+
+  Raises ConfigError, Refused, DataError or CheckpointError, one clear line.
+  """
+  if (mode == 'generate') == bool(source):
+    takes = 'takes no' if mode == 'generate' else 'needs'
+    raise ConfigError(f'--mode={mode} {takes} --input=PATH')
+  count, seed = whole('count', count, 1, 100_000), whole('seed', seed, 0)
+  trained = load(run_dir)
+  if mode == 'generate':
+    if trained.ex.posterior is posteriors.Point:
+      console.say('note: this model has no prior of its own; codes are N(0, 1)')
+    return generate(trained, count, seed, out_dir)
+  if asked(trained, 1) is not None:
+    raise Refused(
+      f'{run_dir} needs the label of each image: --mode={mode} has none'
+    )
+  images, names = read(source)
+  try:
+    return {'embed': embed, 'reconstruct': reconstruct}[mode](
+      trained, images, names, out_dir
+    )
+  except ValueError as error:
+    raise Refused(f'{source}: {error}') from error
+
+
+def whole(name: str, text: str, low: int, high: int = 2**32 - 1) -> int:
+  """The whole number from low to high that a flag says; or ConfigError."""
+  if not (text.isdecimal() and low <= int(text) <= high):
+    raise ConfigError(
+      f'{name} must be a whole number from {low} to {high}, not {text!r}'
+    )
+  return int(text)
+
+
+def read(source):
+  """(images [N, H, W, C] in [0, 1], names) of a folder or an .npz."""
+  batch, names = data.read(source)
+  return np.asarray(batch.images()), names
+
+
+def blank(facts: dict) -> data.Batch:
+  """A batch of one black image with a dataset's facts."""
+  shape = tuple(facts['shape'])
+  label = np.zeros(1, np.int32) if facts['labelled'] else None
+  x_NP = np.zeros((1, math.prod(shape)), np.uint8)
+  classes = tuple(facts['classes'])
+  return data.Batch(x_NP, label, shape, facts['scale'], classes)
+
+
+def embed(trained: Trained, images, names, out_dir) -> list[pathlib.Path]:
+  """Writes the codes of images [N, H, W, C] as codes.npz and codes.csv."""
+  codes_NZ = trained.encode(images)
+  out_dir = made(out_dir)
+  paths = [out_dir / 'codes.npz', out_dir / 'codes.csv']
+  np.savez(paths[0], codes=codes_NZ, names=np.array(names))
+  with paths[1].open('w', newline='') as file:
+    writer = csv.writer(file)
+    writer.writerow(['name', *(f'z_{i}' for i in range(codes_NZ.shape[1]))])
+    for name, code_Z in zip(names, codes_NZ, strict=True):
+      writer.writerow([name, *(f'{value:.9g}' for value in code_Z)])
+  return paths
+
+
+def reconstruct(trained: Trained, images, names, out_dir):
+  """Writes the reconstruction of each image, and rows of the first ten."""
+  found = trained.reconstruct(images)
+  rows = {'input': images[:10], 'reconstruction': found[:10]}
+  title = f'Through {trained.ex.latents} latents'
+  picture = made(out_dir) / 'reconstructions.png'
+  figures.save(figures.rows(rows, title=title), picture)
+  return [picture, *write_images(found, names, out_dir)]
+
+
+def generate(trained: Trained, count: int, seed: int, out_dir):
+  """Writes images of draws from the prior, the classes in turn if it is given
+  any, and a grid of them; Refused if it makes no images."""
+  given = asked(trained, count)
+  found = trained.generate(count, seed, given)
+  # As many channels as the dataset has, or they are classes.
+  if found.shape[-1] not in {1, 3} & {trained.data['test'].shape[-1]}:
+    raise Refused(f'this model makes no images, but {by(found.shape[1:])}')
+  # A column is a class, where one is asked for.
+  columns = min(count, 16 if given is None else given.shape[1])
+  whole = found[: count // columns * columns]
+  grid = whole.reshape(-1, columns, *whole.shape[1:])
+  picture = made(out_dir) / 'samples.png'
+  title = 'Decoded draws from the prior'
+  figures.save(figures.grid(grid, title=title), picture)
+  names = [f'{i:05d}' for i in range(count)]
+  return [picture, *write_images(found, names, out_dir)]
+
+
+def asked(trained: Trained, count: int):
+  """One-hot labels, the classes in turn: [count, Y]; None for a model that is
+  given none. Refused if it is given something else."""
+  batch = trained.data['test']
+  given = config.example_shapes(trained.ex, batch).given
+  if given is None:
+    return None
+  if given.shape[1:] != (len(batch.classes),):
+    raise Refused('this model is given more than an image or a label')
+  return np.eye(len(batch.classes), dtype=np.float32)[
+    np.arange(count) % len(batch.classes)
+  ]
+
+
+def write_images(images, names, out_dir) -> list[pathlib.Path]:
+  """Images [N, H, W, C] in [0, 1] as PNGs in out_dir/images."""
+  from PIL import Image
+
+  folder, paths = made(pathlib.Path(out_dir) / 'images'), []
+  pixels = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
+  for name, pixel_HWC in zip(names, pixels, strict=True):
+    flat = pixel_HWC[..., 0] if pixel_HWC.shape[-1] == 1 else pixel_HWC
+    paths.append(folder / pathlib.PurePath(name).with_suffix('.png'))
+    paths[-1].parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(flat).save(paths[-1])
+  return paths
+
+
+def made(folder) -> pathlib.Path:
+  """The folder, which exists from now on."""
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  return folder

@@ -1,0 +1,17 @@
+"""The train step, and what it needs on devices and on disk.
+
+devices     which devices, how arrays lie on them, and the only pmap
+pieces      gradients of a batch in pieces that stay in the cache
+step        one update, K of them in a scan, and the state before the first
+feed        the examples of the next K steps, resident or streamed
+checksums   states as named arrays, with records that betray a flipped bit
+checkpoint  states on disk; the only importer of orbax
+log         metrics.jsonl and TensorBoard
+"""
+
+from vae_jax.training.devices import over_devices, replicate, sharded
+from vae_jax.training.step import State, init, step, steps
+
+__all__ = [
+  'State', 'init', 'over_devices', 'replicate', 'sharded', 'step', 'steps',
+]  # fmt: skip

@@ -1,0 +1,99 @@
+"""What a run writes while it trains: metrics.jsonl and TensorBoard."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+
+
+class Writer(NamedTuple):
+  """The open metrics.jsonl of a run, and its TensorBoard (or None)."""
+
+  file: TextIO
+  board: Any
+
+  def scalars(self, step: int, values: dict):
+    """Appends one line {'step': step, 'train/loss': ..., ...} and flushes."""
+    row = {'step': int(step)}
+    row |= {name: _plain(value) for name, value in values.items()}
+    self.file.write(json.dumps(row, allow_nan=False) + '\n')
+    self.file.flush()
+    if self.board:
+      for name, value in row.items():
+        if name != 'step' and isinstance(value, int | float):
+          self.board.add_scalar(name, value, row['step'])
+
+  def figure(self, step: int, name: str, image):
+    """Shows a PNG's path or an [H, W, C] array (uint8, or floats in 0..1)."""
+    if self.board:
+      pixels_HWC = image if hasattr(image, 'ndim') else _pixels(image)
+      self.board.add_image(name, pixels_HWC, int(step), dataformats='HWC')
+      self.board.flush()
+
+  def close(self):
+    """Flushes and closes both."""
+    self.file.close()
+    if self.board:
+      self.board.close()
+
+
+def open(run_dir, tensorboard=True, resume_step: int | None = None) -> Writer:
+  """A Writer that appends; rows after `resume_step` are dropped first."""
+  run_dir = Path(run_dir)
+  run_dir.mkdir(parents=True, exist_ok=True)
+  path = run_dir / 'metrics.jsonl'
+  if path.exists():
+    _drop_rows_after(path, resume_step)
+  board = _board(run_dir / 'tensorboard', resume_step) if tensorboard else None
+  return Writer(path.open('a', encoding='utf-8'), board)
+
+
+def read(run_dir) -> list[dict]:
+  """The rows of metrics.jsonl, None where a value was not finite; [] if new."""
+  path = Path(run_dir) / 'metrics.jsonl'
+  return _rows(path) if path.exists() else []
+
+
+def _rows(path):
+  """Every complete line: a killed process may leave half of the last one."""
+  lines = path.read_text(encoding='utf-8').split('\n')[:-1]
+  return [json.loads(line) for line in lines]
+
+
+def _drop_rows_after(path, step):
+  rows = [row for row in _rows(path) if step is None or row['step'] <= step]
+  spare = path.with_suffix('.tmp')
+  spare.write_text(
+    ''.join(json.dumps(row) + '\n' for row in rows), encoding='utf-8'
+  )
+  os.replace(spare, path)
+
+
+def _board(directory, resume_step):
+  """A tensorboardX writer; TensorBoard hides older events after the step."""
+  from tensorboardX import SummaryWriter
+
+  purge = None if resume_step is None else resume_step + 1
+  return SummaryWriter(str(directory), purge_step=purge)
+
+
+def _pixels(path):
+  from PIL import Image
+
+  with Image.open(path) as image:
+    return np.asarray(image.convert('RGB'))
+
+
+def _plain(value):
+  """What JSON can hold: a plain scalar, None for NaN and infinities."""
+  value = _scalar(value)
+  finite = not isinstance(value, float) or math.isfinite(value)
+  return value if finite else None
+
+
+def _scalar(value):
+  """A numpy or jax scalar as Python's."""
+  return value.item() if hasattr(value, 'item') else value
