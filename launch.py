@@ -57,24 +57,21 @@ def main(argv: list[str]) -> int:
 
 def attempt(argv: list[str]) -> int:
   """Runs one command line, errors as one line; the exit code."""
-  from vae_jax import config, data
-  from vae_jax.runs import loop
+  from vae_jax.config import ConfigError
+  from vae_jax.data import DataError
+  from vae_jax.runs.directory import Interrupted, Refused, RunError
   from vae_jax.training import checkpoint
 
+  checkpoint.quiet()
   try:
     return dispatch(argv)
-  except (
-    UsageError,
-    config.ConfigError,
-    loop.Refused,
-    data.DataError,
-  ) as error:
+  except (UsageError, ConfigError, Refused, DataError) as error:
     complain(error)
     return 2
-  except loop.Interrupted as error:
+  except Interrupted as error:
     complain(error)
     return 128 + error.signal
-  except (loop.RunError, checkpoint.CheckpointError) as error:
+  except (RunError, checkpoint.CheckpointError) as error:
     complain(error)
     return 1
   except OSError as error:
@@ -218,94 +215,88 @@ class Chosen(NamedTuple):
   """What the flags and the run directory ask for."""
 
   name: str
-  members: list  # grid.Member
+  members: list  # grid.Member; one without a name is a run by itself
   changes: list[str]
   data_dir: str | None
-  several: bool  # a grid, even if only one of its runs was asked for
 
 
 def chosen(values) -> Chosen:
   """The runs of the flags and of the run directory, if it holds any."""
   from vae_jax.config import grid
-  from vae_jax.runs import records
+  from vae_jax.runs.directory import config_of
 
-  found = records.read(values.workdir) if values.workdir else None
-  name = values.experiment or (found and found['experiment'])
+  before = (values.workdir and config_of(values.workdir)) or {}
+  name = values.experiment or before.get('experiment')
   if not name:
     raise UsageError(f'--experiment is needed: {", ".join(experiments())}')
-  if found and name != found['experiment']:
+  if name != before.get('experiment', name):
     raise UsageError(
-      f'{values.workdir} holds a run of {found["experiment"]!r}, not {name!r}'
+      f'{values.workdir} holds a run of {before["experiment"]!r}, not {name!r}'
     )
-  ex, new = load(name), overrides(values)
-  old = found['overrides'] if found else []
+  ex, new, old = load(name), overrides(values), before.get('overrides', [])
   # The same command again says nothing new.
   changes = old if new and old[-len(new) :] == new else old + new
   members = grid.members(ex, changes)
-  data_dir = values.data_dir or (found and found.get('data_dir'))
-  several = len(members) > 1 or bool(found and 'runs' in found)
-  return Chosen(name, members, changes, data_dir, several)
+  if len(members) == 1 and 'runs' not in before:
+    members = [members[0]._replace(name='')]
+  data_dir = values.data_dir or before.get('data_dir')
+  return Chosen(name, members, changes, data_dir)
 
 
 def train(values) -> int:
   """Trains, or goes on training, and prints what came out; the exit code."""
-  from vae_jax.runs import run, runs
+  from vae_jax.runs import job
 
-  chose = chosen(values)
-  now = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
-  workdir = pathlib.Path(values.workdir or ROOT / 'runs' / chose.name / now)
-  run.check_writable(workdir, 'workdir')
-  rest = workdir, chose.changes, chose.data_dir, STARTED
-  if chose.several:
-    outcome = runs.fit(chose.name, chose.members, *rest)
-    print(outcome.summary())
-    return 1 if outcome.failed else 0
-  [member] = chose.members
-  marks = runs.marks_of(member)
-  print(run.fit(chose.name, member.ex, *rest, **marks).summary())
-  return 0
+  name, members, changes, data_dir = chosen(values)
+  workdir = where(values, name)
+  outcome = job.fit(name, members, workdir, changes, data_dir, STARTED)
+  print(outcome.summary())
+  return 1 if outcome.failed else 0
 
 
 def evaluate(values):
   """Measures and draws a run's newest checkpoint, and prints it."""
-  from vae_jax.runs import run, runs
+  from vae_jax.runs import job
 
   if not values.workdir:
     raise UsageError('--mode=evaluate needs --workdir=RUN')
   if not pathlib.Path(values.workdir, 'config.json').is_file():
     raise UsageError(f'--workdir={values.workdir} holds no run')
-  chose = chosen(values)
-  rest = values.workdir, chose.data_dir, STARTED
-  if chose.several:
-    print(runs.evaluate(chose.name, chose.members, *rest).summary())
-    return
-  [member] = chose.members
-  marks = runs.marks_of(member)
-  print(run.evaluate_run(chose.name, member.ex, *rest, **marks).summary())
+  name, members, _, data_dir = chosen(values)
+  outcome = job.evaluate(name, members, values.workdir, data_dir, STARTED)
+  print(outcome.summary())
 
 
 def benchmark(values):
   """Measures the train steps of what the flags ask for, and prints it."""
-  from vae_jax.runs import benchmark, run
+  from vae_jax.runs import benchmark
 
-  chose = chosen(values)
-  now = datetime.datetime.now().strftime('benchmark-%Y%m%d-%H%M%S')
-  where = pathlib.Path(values.workdir or ROOT / 'runs' / chose.name / now)
-  run.check_writable(where, 'workdir')
-  rest = where, chose.data_dir, STARTED, values.profile
-  print(benchmark.fit(chose.name, chose.members, *rest).summary())
+  name, members, _, data_dir = chosen(values)
+  rest = where(values, name, 'benchmark-'), data_dir, STARTED, values.profile
+  print(benchmark.benchmark(name, members, *rest).summary())
+
+
+def where(values, name: str, prefix: str = '') -> pathlib.Path:
+  """The directory to write in: --workdir, or a new one below runs/."""
+  from vae_jax.runs.directory import check_writable
+
+  now = datetime.datetime.now().strftime(f'{prefix}%Y%m%d-%H%M%S')
+  workdir = pathlib.Path(values.workdir or ROOT / 'runs' / name / now)
+  check_writable(workdir, 'workdir')
+  return workdir
 
 
 def use(values):
   """Embeds, reconstructs or generates with a trained model."""
-  from vae_jax.runs import run, use
+  from vae_jax.runs import use
+  from vae_jax.runs.directory import check_writable
 
   if not values.workdir:
     raise UsageError(f'--mode={values.mode} needs --workdir=RUN')
   if changes := [c for c in overrides(values) if not c.startswith('seed=')]:
     raise UsageError(f'--mode={values.mode} changes no field: {changes[0]}')
   output = pathlib.Path(values.output or f'{values.workdir}/{values.mode}')
-  run.check_writable(output, 'output')
+  check_writable(output, 'output')
   numbers = {k: values[k].value or v for k, v in use.NUMBERS.items()}
   paths = use.use(values.mode, values.workdir, values.input, output, **numbers)
   for path in paths[:10]:

@@ -63,7 +63,7 @@ def kind_of(run) -> str:
 def fed_noise(run, limit) -> views.Example:
   """Test images through views.noisy, whatever the run was trained to see."""
   ex = dataclasses.replace(run.ex, view=views.noisy)
-  return dataclasses.replace(run, ex=ex).some('test', limit)
+  return dataclasses.replace(run, ex=ex).examples('test', limit)
 
 
 def of_model(kind: str, run, test_limit) -> dict[str, float]:
@@ -81,7 +81,7 @@ def of_clean(run, train_limit, test_limit) -> dict[str, float]:
   clean images."""
   test = fed_noise(run, test_limit)
   both = np.concatenate([test.seen, test.wanted])
-  train = run.some('train', train_limit)
+  train = run.examples('train', train_limit)
   pca = baselines.pca(run.ex, train, views.Example(both, both))
   noisy, clean = np.split(pca, 2)
   return of_model('clean', run, test_limit) | {

@@ -43,7 +43,7 @@ def report(runs, each: int = 100) -> claims.Report:
         name: float(np.mean([one[name] for one in told])) for name in told[0]
       }
       found.verdicts.append(on_labels(label, told))
-  return found._replace(verdicts=[*found.verdicts, *on_elbo(runs)])
+  return claims.joined(found, claims.Report(verdicts=on_elbo(runs)))
 
 
 def classes(run, columns: int = 10):

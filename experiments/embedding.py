@@ -56,7 +56,7 @@ def report(runs, limit: int = 10_000) -> claims.Report:
 
 def measured(run, limit: int) -> dict[str, dict[str, float]]:
   """Every measure of a run's codes and of as many principal components."""
-  train, test = (run.some(split, limit) for split in ('train', 'test'))
+  train, test = (run.examples(split, limit) for split in ('train', 'test'))
   labels = [some_labels(run, split, limit) for split in ('train', 'test')]
   x, y = flat(train.seen), flat(test.seen)
   basis = baselines.principal_components(x, min(run.ex.latents, *x.shape))
@@ -82,7 +82,7 @@ def judged(codes, labels, image_NP, rebuilt_NP) -> dict[str, float]:
 
 
 def some_labels(run, split: str, limit: int):
-  """The labels of run.some(split, limit)."""
+  """The labels of run.examples(split, limit)."""
   [label_N] = spread_rows(limit, run.data[split].label)
   return label_N
 
@@ -169,7 +169,7 @@ def scatters(runs, limit: int, most: int = 1500) -> dict:
 
 def both(run, limit: int, most: int):
   """Codes of the test images, ours and PCA's."""
-  train, test = run.some('train', limit), run.some('test', limit)
+  train, test = run.examples('train', limit), run.examples('test', limit)
   [seen] = spread_rows(most, test.seen)
   x = flat(train.seen)
   basis = baselines.principal_components(x, run.ex.latents)

@@ -43,7 +43,7 @@ def report(runs, count: int = 1000) -> claims.Report:
   for run in models:
     judge = judge_of(run, runs)
     sets = references(judge, count) | samples(run, count)
-    real = judged(judge, judge.some('train', count).seen)
+    real = judged(judge, judge.examples('train', count).seen)
     for name, images in sets.items():
       measures = all_measures(real, judged(judge, images), count)
       shown.setdefault(name, images)
@@ -66,8 +66,8 @@ def references(judge, count: int) -> dict:
   """Unseen images, the floor; the same blurred, and the mean of all."""
   from scipy.ndimage import gaussian_filter
 
-  real = judge.some('test', count).seen
-  mean = judge.some('train', 10 * count).seen.mean(0)
+  real = judge.examples('test', count).seen
+  mean = judge.examples('train', 10 * count).seen.mean(0)
   return {
     REAL: real,
     BLURRED: gaussian_filter(real, (0, 0.75, 0.75, 0)),
@@ -80,7 +80,7 @@ def samples(run, count: int) -> dict:
   count, seed = min(count, run.data['test'].size), run.ex.seed
   if run.arm == 'vae':
     return {run.label: run.generate(count, seed)}
-  codes = run.encode(run.some('train', 10 * count).seen)
+  codes = run.encode(run.examples('train', 10 * count).seen)
   z = np.random.default_rng(seed).normal(size=(count, codes.shape[1]))
   # The root of a covariance that may be singular.
   values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(codes.T)))

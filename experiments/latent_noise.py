@@ -65,7 +65,7 @@ def noisy(run, seen, seed: int):
 
 def flips(run, judge, count: int) -> list[float]:
   """The share of changed classes at each level, of at most `count` images."""
-  images = noisy(run, run.some('test', count).seen, run.ex.seed)
+  images = noisy(run, run.examples('test', count).seen, run.ex.seed)
   chosen = [class_features(judge, x)[1].argmax(-1) for x in images]
   return [float((y != chosen[0]).mean()) for y in chosen]
 

@@ -56,13 +56,13 @@ def cross(runs, eps, train_limit, test_limit) -> claims.Report:
   labels = claims.by_label(runs)
   if len(labels) < 2:
     return claims.Report()
-  test = runs[0].some('test', test_limit)
+  test = runs[0].examples('test', test_limit)
   images = {
     label: [run.reconstruct(test.seen) for run in runs_S]
     for label, runs_S in labels.items()
   }
   images['PCA'] = [
-    baselines.pca(runs[0].ex, runs[0].some('train', train_limit), test)
+    baselines.pca(runs[0].ex, runs[0].examples('train', train_limit), test)
   ]
   rows_S = {
     label: np.array([measures(image, test.wanted, eps) for image in image_S])
@@ -149,7 +149,7 @@ def rate(runs, train_limit, test_limit) -> claims.Report:
     pairs = [coded(run, train_limit, test_limit) for run in runs_S]
     for kind, *points in zip(('AE', 'PCA'), *pairs, strict=True):
       curves[f'{kind} {name}'] = np.mean(points, 0)
-  whole, scan = jpeg_curves(runs[0].some('test', test_limit).wanted)
+  whole, scan = jpeg_curves(runs[0].examples('test', test_limit).wanted)
   curves |= {'JPEG': whole, 'JPEG without header': scan}
   found = {
     name: {'bytes': curve[:, 0].tolist(), 'psnr_db': curve[:, 1].tolist()}
@@ -164,7 +164,7 @@ def coded(run, train_limit, test_limit):
   """(bytes, PSNR in dB) of this run's codes and of as many components of a
   PCA, for each number of bits: two of [bits, 2]."""
   train, test = (
-    run.some(split, limit)
+    run.examples(split, limit)
     for split, limit in (('train', train_limit), ('test', test_limit))
   )
   codes = run.encode(train.seen), run.encode(test.seen)

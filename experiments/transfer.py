@@ -74,7 +74,7 @@ def measured(group, train_limit, test_limit):
   seeds = list(zip(*claims.by_label(group).values(), strict=False))
   psnr, first = [], None
   for runs in seeds:
-    tests = [run.some('test', test_limit) for run in runs]
+    tests = [run.examples('test', test_limit) for run in runs]
     first = first or tests
     autoencoder = [
       [psnr_through(run.reconstruct, t) for t in tests] for run in runs
@@ -86,7 +86,7 @@ def measured(group, train_limit, test_limit):
 
 def on_each(run, tests, train_limit) -> list[float]:
   """PSNR in dB of a PCA of this run's training set on each test set."""
-  train = run.some('train', train_limit)
+  train = run.examples('train', train_limit)
   together = views.Example(
     np.concatenate([t.seen for t in tests]),
     np.concatenate([t.wanted for t in tests]),

@@ -36,6 +36,13 @@ jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
 
 from vae_jax import config, data, networks, training  # noqa: E402
 from vae_jax.measures import per_example  # noqa: E402
+from vae_jax.training import checkpoint  # noqa: E402
+
+
+@pytest.fixture(autouse=True, scope='session')
+def orbax_is_quiet():
+  """As in launch.py; and its complaints in threads would fail any test."""
+  checkpoint.quiet()
 
 
 @pytest.fixture(autouse=True, scope='module')

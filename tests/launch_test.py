@@ -13,7 +13,8 @@ import launch
 from vae_jax import config
 from vae_jax.config import help
 from vae_jax.reports import summary
-from vae_jax.runs import loop, records, run
+from vae_jax.runs import directory, job
+from vae_jax.runs.directory import Interrupted, RunError
 
 ROOT = pathlib.Path(launch.__file__).parent
 
@@ -160,9 +161,9 @@ def test_evaluation_needs_a_run(launched, tmp_path):
 @pytest.mark.parametrize(
   ('error', 'code', 'line'),
   [
-    (loop.RunError('not\nfinite'), 1, 'not finite'),
-    (loop.Interrupted('SIGTERM at 3', signal.SIGTERM), 143, 'SIGTERM at 3'),
-    (loop.Interrupted('SIGINT at 3', signal.SIGINT), 130, 'SIGINT at 3'),
+    (RunError('not\nfinite'), 1, 'not finite'),
+    (Interrupted('SIGTERM at 3', signal.SIGTERM), 143, 'SIGTERM at 3'),
+    (Interrupted('SIGINT at 3', signal.SIGINT), 130, 'SIGINT at 3'),
     (KeyboardInterrupt(), 130, 'SIGINT: stopped'),
     (OSError(28, 'No space left on device'), 1, 'No space left on device'),
     (
@@ -178,7 +179,7 @@ def test_what_stops_a_run_is_one_line_and_a_code(
   def fit(*args, **marks):
     raise error
 
-  monkeypatch.setattr(run, 'fit', fit)
+  monkeypatch.setattr(job, 'fit', fit)
   found = launched('--experiment=vae', f'--workdir={tmp_path}')
   assert found == (code, '', f'error: {line}\n')
 
@@ -189,7 +190,7 @@ def test_a_missing_module_of_ours_is_a_bug_and_not_the_users(
   def fit(*args, **marks):
     raise ModuleNotFoundError('lost', name='vae_jax.lost')
 
-  monkeypatch.setattr(run, 'fit', fit)
+  monkeypatch.setattr(job, 'fit', fit)
   with pytest.raises(ModuleNotFoundError):
     launched('--experiment=vae', f'--workdir={tmp_path}')
 
@@ -279,7 +280,7 @@ def test_a_grid_from_flags_to_results(launched, tiny_data, tmp_path):
     path.name for path in tmp_path.iterdir()
   }
   code, again, err = launched(workdir)  # the directory says it all
-  assert code == 0 and 'resuming at steps 4 to 4 of 4' in err
+  assert code == 0 and 'resuming at step 4 of 4' in err
   assert table_of(again) == table_of(out)
   code, again, err = launched(workdir, '--mode=evaluate')
   assert code == 0 and '[1/1] 2 runs together' in err
@@ -325,7 +326,7 @@ def test_flags_become_overrides(flags, wanted):
 
 def test_a_repeated_command_adds_no_overrides(monkeypatch):
   found = {'experiment': 'vae', 'overrides': ['latents=3', 'steps=4']}
-  monkeypatch.setattr(records, 'read', lambda path: found)
+  monkeypatch.setattr(directory, 'config_of', lambda path: found)
   same = ['launch.py', '--workdir=x', '--latents=3', '--steps=4']
   assert launch.chosen(launch.parse(same)).changes == found['overrides']
   chose = launch.chosen(launch.parse([*same[:2], '--steps=9']))
@@ -361,7 +362,7 @@ def test_a_terminated_run_exits_with_143_and_can_go_on(tmp_path):
 
 def test_a_resumed_run_remembers_its_data_dir(monkeypatch):
   found = {'experiment': 'vae', 'overrides': [], 'data_dir': '/sets'}
-  monkeypatch.setattr(records, 'read', lambda path: found)
+  monkeypatch.setattr(directory, 'config_of', lambda path: found)
   flags = ['launch.py', '--workdir=x']
   assert launch.chosen(launch.parse(flags)).data_dir == '/sets'
   flags.append('--data_dir=/others')

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from vae_jax import data, networks, training
+from vae_jax.config import grid
 from vae_jax.factors import objectives, posteriors, priors, views
 from vae_jax.factors.divergences import kl
 from vae_jax.measures import importance, pooled
 from vae_jax.measures.trained import Trained
 from vae_jax.reports import pictures
-from vae_jax.runs import run
+from vae_jax.runs import job
 from vae_jax.training import feed, replicate
+from vae_jax.training.devices import OneRun
 from vae_jax.training.step import example_keys, fold_in_step
 
 
@@ -62,7 +64,7 @@ def test_2_the_critic_is_trained(tiny, batch, start):
   call = training.over_devices(
     functools.partial(training.steps, ex), devices=devices
   )
-  index = feed.step_index(ex, batch.size, devices, 0, 100)
+  index = feed.order_of(ex, batch.size, OneRun(devices)).index(0, 100)
   _, metrics = call(placed, hyper, state, index)
   losses = np.asarray(metrics['critic_nats'])
   assert losses[-10:].mean() < 0.8 * losses[:10].mean()
@@ -112,13 +114,13 @@ def test_5_pixels_and_latents_are_summed_so_beta_one_is_the_elbo(tiny, batch):
 
 def test_6_a_run_begins_with_weights_of_its_own(tiny, tiny_data, tmp_path):
   ex = dataclasses.replace(tiny, dataset='tiny', steps=4)
-  first = run.fit('tiny', ex, tmp_path / 'first')
-  again = run.fit('tiny', ex, tmp_path / 'again')
-  assert again.trained.history[0] == first.trained.history[0]  # before step 1
+  first = job.fit('tiny', [grid.alone(ex)], tmp_path / 'first')
+  again = job.fit('tiny', [grid.alone(ex)], tmp_path / 'again')
+  assert again.runs[''].history[0] == first.runs[''].history[0]  # before step 1
   jax.tree.map(
     np.testing.assert_array_equal,
-    jax.device_get(again.trained.state.params),
-    jax.device_get(first.trained.state.params),
+    jax.device_get(again.runs[''].state.params),
+    jax.device_get(first.runs[''].state.params),
   )
 
 
@@ -151,12 +153,12 @@ def test_8_codes_and_reconstructions_are_means_and_not_draws(trained):
 def test_8_more_samples_tighten_the_bound_and_their_number_counts(trained):
   ex = dataclasses.replace(trained.ex, nll_images=10)
   test = trained.data['test']
-  found = [
-    importance.nll(dataclasses.replace(ex, nll_samples=k), jax.devices()[:1])(
-      test, trained.hyper, trained.state
-    )['nll_iw_nats']
-    for k in (1, 500, 2000)
-  ]
+  found = []
+  for k in (1, 500, 2000):
+    ex = dataclasses.replace(ex, nll_samples=k)
+    estimate = importance.nll(ex, OneRun(jax.devices()[:1]))
+    [values] = estimate(test, trained.hyper, trained.state)
+    found.append(values['nll_iw_nats'])
   assert found[1] < found[0] - 1
   # A sum in place of a mean would go on falling, by log 4 here.
   assert abs(found[2] - found[1]) < 0.5
@@ -165,7 +167,8 @@ def test_8_more_samples_tighten_the_bound_and_their_number_counts(trained):
 def test_8_testing_trains_nothing(trained):
   before = jax.device_get(trained.state.params)
   placed = replicate((trained.data['test'], trained.hyper, trained.state))
-  pooled.over(trained.ex, trained.ex.measures)(*placed)
+  layout = OneRun(jax.local_devices())
+  pooled.over(trained.ex, trained.ex.measures, layout)(*placed)
   after = jax.device_get(placed[2].params)
   jax.tree.map(np.testing.assert_array_equal, after, before)
 
@@ -173,7 +176,7 @@ def test_8_testing_trains_nothing(trained):
 def test_8_every_epoch_has_an_order_of_its_own_and_every_device_its_part(tiny):
   n, devices = 64, jax.local_devices()
   ex = dataclasses.replace(tiny, batch_size=8, steps_per_call=16)
-  index_DKb = feed.step_index(ex, n, devices, 0, 16)
+  index_DKb = feed.order_of(ex, n, OneRun(devices)).index(0, 16)
   epochs = index_DKb.swapaxes(0, 1).reshape(2, n)
   for epoch in epochs:  # every example once
     np.testing.assert_array_equal(np.sort(epoch), np.arange(n))

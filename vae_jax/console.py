@@ -47,10 +47,11 @@ class Bar:
     self,
     total: int,
     start: int = 0,
+    unit: str = 'steps',
     every_s: float | None = None,
     clock=time.monotonic,
   ):
-    self.total, self.start, self.clock = total, start, clock
+    self.total, self.start, self.unit, self.clock = total, start, unit, clock
     self.live = sys.stderr.isatty() and not _console().is_dumb_terminal
     default = DRAWN_EVERY_S if self.live else TOLD_EVERY_S
     self.every_s = default if every_s is None else every_s
@@ -84,7 +85,8 @@ class Bar:
     rate = float(values.pop('steps_per_s', ours))
     parts = [f'{step}/{self.total}']
     parts += [f'{name} {number(value)}' for name, value in values.items()]
-    parts += [f'{number(rate)} steps/s', f'ETA {eta(self.total - step, rate)}']
+    parts += [f'{number(rate)} {self.unit}/s']
+    parts += [f'ETA {eta(self.total - step, rate)}']
     return '  '.join(parts)
 
 

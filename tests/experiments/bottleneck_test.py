@@ -12,6 +12,7 @@ from experiments import bottleneck
 from vae_jax import training
 from vae_jax.factors import views
 from vae_jax.measures.trained import Trained
+from vae_jax.reports import claims
 
 
 def test_the_identity_passes_all_noise_and_a_constant_none():
@@ -59,7 +60,7 @@ def test_both_kinds_are_fed_the_same_noise(pair):
 
 def test_one_kind_by_itself_says_nothing(pair):
   for run in pair:
-    assert bottleneck.report([run]) == ({}, {}, [])
+    assert bottleneck.report([run]) == claims.Report()
 
 
 def test_values_are_pooled_over_seeds_and_ordered_by_latents():

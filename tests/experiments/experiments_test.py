@@ -17,7 +17,7 @@ from vae_jax.config import grid
 from vae_jax.config.override import override
 from vae_jax.config.text import restored
 from vae_jax.measures import rivals
-from vae_jax.runs import directory, run, runs
+from vae_jax.runs import directory, job, plan
 
 NAMES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
 WHOLE = {name: functools.cache(f) for name, f in data.EMBEDDED.items()}
@@ -130,24 +130,27 @@ def test_an_experiment_runs_to_its_verdicts(name, few_images, tmp_path):
 @pytest.mark.parametrize('name', NAMES)
 def test_every_arm_could_run(name, few_images):
   for member in grid.members(loaded(name).experiment, SHORT):
-    ready = run.prepare(small(member.ex), None, run.Clock())  # shapes alone
-    assert ready.ex.latents
+    [planned] = plan.jobs([member._replace(ex=small(member.ex))])
+    assert planned.ex.latents  # shapes alone
 
 
 def fitted(name, members, run_dir):
   """The outcome of one run, or of a grid of them."""
-  if len(members) > 1:
-    return runs.fit(name, members, run_dir)
-  return run.fit(name, members[0].ex, run_dir)
+  if len(members) == 1:
+    members = [grid.alone(members[0].ex)]
+  return job.fit(name, members, run_dir)
 
 
 def read(run_dir):
-  return runs.read(run_dir) or directory.read(run_dir)
+  path = run_dir / 'sweep.json'
+  return json.loads(
+    (path if path.exists() else run_dir / 'results.json').read_text()
+  )
 
 
 def assert_complete(run_dir):
   """What one run promised is there."""
-  found = directory.read(run_dir)
+  found = directory.results_of(run_dir)
   fields = json.loads((run_dir / 'config.json').read_text())['fields']
   ex = restored(fields)
   assert found['step'] == 2

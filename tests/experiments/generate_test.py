@@ -56,7 +56,7 @@ class Decoder:
   arm, label, ex = 'autoencoder', 'autoencoder', run('x').ex
   data = {'test': types.SimpleNamespace(size=4000)}
 
-  def some(self, split, limit):
+  def examples(self, split, limit):
     pixels = np.random.default_rng(1).normal(size=(500, 1, 2, 1))
     mixed = pixels @ np.ones((1, 1)) * [[[2.0], [0.5]]] + [[[3.0], [-1.0]]]
     mixed[:, 0, 1] += mixed[:, 0, 0]
@@ -71,7 +71,7 @@ class Decoder:
 
 def test_fitted_codes_have_the_mean_and_covariance_of_the_training_codes():
   found = generate.samples(Decoder(), 4000)
-  codes = Decoder().encode(Decoder().some('train', 0).seen)
+  codes = Decoder().encode(Decoder().examples('train', 0).seen)
   fitted = found[f'autoencoder, {generate.FITTED}'].reshape(-1, 2)
   plain = found[f'autoencoder, {generate.NORMAL}'].reshape(-1, 2)
   np.testing.assert_allclose(fitted.mean(0), codes.mean(0), atol=0.15)
@@ -81,7 +81,7 @@ def test_fitted_codes_have_the_mean_and_covariance_of_the_training_codes():
 
 def test_noise_on_codes_is_in_units_of_their_deviation():
   run = Decoder()
-  run.test = run.some('test', 0)
+  run.test = run.examples('test', 0)
   found = latent_noise.noisy(run, run.test.seen, 0)[..., 0].squeeze()
   moved = found - found[0]
   sigma = run.encode(run.test.seen).std(0)

@@ -12,6 +12,7 @@ from vae_jax import training
 from vae_jax.factors import views
 from vae_jax.measures import baselines
 from vae_jax.measures.trained import Trained
+from vae_jax.reports import claims
 
 PSNR_AB = np.array([[20.0, 12.0], [9.0, 18.0]])
 PCA_AB = np.array([[16.0, 13.0], [15.0, 17.0]])
@@ -100,4 +101,4 @@ def test_every_model_meets_every_test_set(pair):
 
 
 def test_one_run_by_itself_says_nothing(pair):
-  assert transfer.report(pair[:1]) == ({}, {}, [])
+  assert transfer.report(pair[:1]) == claims.Report()

@@ -14,6 +14,7 @@ from vae_jax import config, data, networks
 from vae_jax.factors import likelihoods, posteriors
 from vae_jax.measures import examples, importance
 from vae_jax.training import State, replicate
+from vae_jax.training.devices import OneRun
 
 SIGMA, N, P, Z = 0.5, 40, 30, 3
 EX = config.Experiment(
@@ -77,7 +78,8 @@ def log_likelihoods(state, samples, chunk=4, hyper=None):
   """The estimate for every image: [N]."""
   f = functools.partial(importance.log_likelihood, EX, samples, chunk)
   hyper = EX.hyper() if hyper is None else hyper
-  return np.asarray(jax.jit(f)(LINEAR.batch, hyper, state, jnp.arange(N)))
+  index = jnp.arange(N), jnp.arange(N)
+  return np.asarray(jax.jit(f)(LINEAR.batch, hyper, state, index))
 
 
 def log_weights(state, samples):
@@ -102,8 +104,10 @@ def log_weights(state, samples):
 
 def pooled(ex, state, devices, **sizes):
   """The figures of the split on these devices."""
-  placed = replicate((LINEAR.batch, ex.hyper(), state), devices)
-  return importance.nll(ex, devices, **sizes)(*placed)
+  hyper, state = replicate((ex.hyper(), state), devices)
+  estimate = importance.nll(ex, OneRun(devices), **sizes)
+  [found] = estimate(LINEAR.batch, hyper, state)
+  return found
 
 
 @pytest.mark.parametrize('samples', [1, 4, 7])
@@ -172,10 +176,10 @@ def test_images_and_draws_are_cut_to_so_many_rows():
   assert importance.cut(ex, 128, rows=64, batch_size=128) == (128, 1)
 
 
-def test_the_figures_are_those_of_the_first_images_with_their_counts():
+def test_the_figures_are_those_of_some_images_with_their_counts():
   ex = dataclasses.replace(EX, nll_images=6, nll_samples=1)
   found = pooled(ex, LINEAR.state(), jax.local_devices())
-  log_p_N = LINEAR.log_p()[:6]
+  log_p_N = LINEAR.log_p()[np.arange(6) * N // 6]
   wanted = {
     'nll_iw_nats': -log_p_N.mean(),
     'nll_iw_stderr_nats': scipy.stats.sem(log_p_N),
@@ -212,12 +216,27 @@ def test_huge_weights_neither_overflow_nor_vanish():
 )
 def test_nothing_is_said_where_nothing_is_asked_or_known(change):
   ex = dataclasses.replace(EX, **change)
-  assert importance.nll(ex)(LINEAR.batch, None, None) == {}
+  estimate = importance.nll(ex, OneRun(jax.local_devices()))
+  assert estimate(LINEAR.batch, None, None) == [{}]
 
 
-def test_bits_per_dimension_are_for_discrete_pixels():
+def test_bits_per_dimension_are_for_a_probability_of_the_pixels():
   log_p_N = np.full(4, -P * np.log(2))  # a fair coin per pixel
   coins = dataclasses.replace(EX, likelihood=likelihoods.bernoulli)
-  found = importance.figures(coins, LINEAR.batch, log_p_N)
+  binary, grey = (LINEAR.batch.replace(scale=scale) for scale in (1.0, 255.0))
+  found = importance.values(coins, binary, log_p_N)
   assert found['bits_per_dim'] == pytest.approx(1.0)
-  assert 'bits_per_dim' not in importance.figures(EX, LINEAR.batch, log_p_N)
+  for ex, batch in ((coins, grey), (EX, binary), (EX, grey)):
+    assert 'bits_per_dim' not in importance.values(ex, batch, log_p_N)
+
+
+def test_the_images_come_from_all_over_the_split_with_the_noise_they_have():
+  state, devices = LINEAR.state(**OFF), jax.local_devices()
+  whole_N = log_likelihoods(state, 7)
+  ex = dataclasses.replace(EX, nll_samples=7, nll_images=5)
+  found = pooled(ex, state, devices)
+  chosen = np.arange(5) * N // 5
+  assert chosen[-1] > N // 2
+  wanted = -whole_N[chosen].mean()
+  assert found['nll_iw_nats'] == pytest.approx(wanted, rel=1e-6)
+  assert found['nll_iw_images'] == 5

@@ -13,6 +13,7 @@ from vae_jax.images import image_quality, inconsistency, psnr, whole_factor
 from vae_jax.measures import examples as ours
 from vae_jax.measures import per_example, pooled
 from vae_jax.training import State, replicate
+from vae_jax.training.devices import OneRun
 from vae_jax.training.step import example_keys
 
 
@@ -73,8 +74,8 @@ def figures(split, state):
   found = []
   for devices in (jax.local_devices()[:1], jax.local_devices()):
     placed = replicate((split, EX.hyper(), state), devices)
-    over = pooled.over(EX, EX.measures, devices, batch_size=3)
-    found.append(over(*placed))
+    over = pooled.over(EX, EX.measures, OneRun(devices), batch_size=3)
+    found += over(*placed)
   return found
 
 
@@ -148,14 +149,14 @@ def test_every_measure_draws_noise_of_its_own(figures):
 
 
 def test_names_are_those_of_the_figures(split, figures):
-  names = pooled.names(EX, split)
+  names = list(pooled.shapes(EX, split))
   assert sorted(names) == sorted(figures[0])
   assert {'nelbo_nats', 'psnr_db', 'active_units'} < set(names)
 
 
 def test_every_test_of_a_run_draws_the_same_noise(split, state):
   devices = jax.local_devices()[:1]
-  over = pooled.over(EX, (checksum,), devices, batch_size=10)
+  over = pooled.over(EX, (checksum,), OneRun(devices), batch_size=10)
 
   def figure(state):
     return over(*replicate((split, EX.hyper(), state), devices))
@@ -237,13 +238,13 @@ def test_a_split_on_the_host_gives_the_same_figures_piece_by_piece(
   devices, hyper = jax.local_devices(), ex.hyper()
   state = training.init(jax.random.key(0), ex, hyper, batch)
   placed, hyper, state = replicate((batch, hyper, state), devices)
-  measure = pooled.over(ex, measures, devices, batch_size=2)
-  whole = measure(placed, hyper, state)
+  measure = pooled.over(ex, measures, OneRun(devices), batch_size=2)
+  [whole] = measure(placed, hyper, state)
   # 26 examples in pieces of 10: the last one is padded.
-  monkeypatch.setattr(pooled.pieces, '__defaults__', (10,))
+  monkeypatch.setattr(pooled.portions, '__defaults__', (10,))
   host = jax.tree.map(np.asarray, batch)
-  assert len(list(pooled.pieces(host, 4, 2))) == 3
-  found = measure(host, hyper, state)
+  assert len(list(pooled.portions(host, 4, 2))) == 3
+  [found] = measure(host, hyper, state)
   assert found == pytest.approx(whole, rel=1e-5)
 
 

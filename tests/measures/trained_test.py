@@ -48,9 +48,9 @@ def test_the_test_view_holds_the_images_of_the_test_split(trained, tiny_data):
 
 def test_some_of_a_split_is_all_of_it_where_it_is_small(trained):
   jax.tree.map(
-    np.testing.assert_array_equal, trained.some('test', 99), trained.test
+    np.testing.assert_array_equal, trained.examples('test', 99), trained.test
   )
-  few = trained.some('train', 4)
+  few = trained.examples('train', 4)
   whole = np.asarray(trained.data['train'].images())
   assert len(few.seen) == 4 < len(whole)
   np.testing.assert_allclose(few.wanted, whole[::4], rtol=1e-6)
@@ -61,6 +61,6 @@ def test_the_noise_of_some_training_images_is_not_that_of_the_test(trained):
   batch = trained.data['test']
   same = {'train': batch, 'test': batch}
   noisy = dataclasses.replace(trained, ex=ex, data=same)
-  train, test = noisy.some('train', 99), noisy.some('test', 99)
+  train, test = noisy.examples('train', 99), noisy.examples('test', 99)
   np.testing.assert_array_equal(train.wanted, test.wanted)
   assert (train.seen != test.seen).any((1, 2, 3)).all()

@@ -10,11 +10,13 @@ import pytest
 
 from experiments import classifier
 from vae_jax import networks, training
+from vae_jax.config import grid
 from vae_jax.factors import likelihoods, posteriors, views
 from vae_jax.measures import per_example
 from vae_jax.measures.trained import Trained
-from vae_jax.runs import run
-from vae_jax.runs.loop import Refused
+from vae_jax.runs import job
+from vae_jax.runs.directory import Refused
+from vae_jax.runs.prepare import check
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def test_the_accuracy_is_the_share_of_right_classes_as_scikit_learn_says():
 def test_data_without_labels_are_refused_in_one_line(small, tiny_data):
   bare = {k: batch.replace(label=None) for k, batch in tiny_data.items()}
   with pytest.raises(Refused, match='needs labels'):
-    run.check(small, bare)
+    check(small, bare)
 
 
 def test_it_learns_which_image_is_bright(small, tiny_data, tmp_path):
@@ -102,6 +104,6 @@ def test_it_learns_which_image_is_bright(small, tiny_data, tmp_path):
     batch.label[:] = batch.label == 1
   ex = dataclasses.replace(small, dataset='tiny', steps=300, pictures=())
   ex = dataclasses.replace(ex, latents=16, learning_rate=1e-2)
-  outcome = run.fit('classifier', ex, tmp_path / 'run')
-  assert outcome.trained.results['accuracy'] == 1.0
-  assert outcome.trained.results['majority_accuracy'] < 1.0
+  outcome = job.fit('classifier', [grid.alone(ex)], tmp_path / 'run')
+  assert outcome.runs[''].results['accuracy'] == 1.0
+  assert outcome.runs[''].results['majority_accuracy'] < 1.0

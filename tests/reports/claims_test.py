@@ -21,7 +21,7 @@ def run(tiny):
 
 
 def verdicts(*runs):
-  return claims.of(list(runs)).verdicts
+  return claims.report_of(list(runs)).verdicts
 
 
 def test_a_verdict_says_who_won_and_by_how_much(run):
@@ -58,7 +58,7 @@ def test_no_verdict_where_the_measure_or_a_rival_is_missing(run):
 
 
 def test_an_experiment_without_a_report_has_an_empty_one(tiny):
-  assert claims.of([Trained(tiny, {}, None, None)]) == claims.Report()
+  assert claims.report_of([Trained(tiny, {}, None, None)]) == claims.Report()
 
 
 def test_two_reports_are_one_that_says_both():

@@ -10,8 +10,8 @@ from vae_jax.config import grid
 from vae_jax.factors import likelihoods
 from vae_jax.measures import per_example
 from vae_jax.measures.trained import Trained
-from vae_jax.reports import over
-from vae_jax.runs import runs
+from vae_jax.reports import claims, over
+from vae_jax.runs import job
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_report_is_drawn_for_each_arm_that_varies(run):
 
 def test_runs_of_one_size_have_no_such_report(run):
   found = over.report([run(4, 8.0), run(4, 7.0, seed=1)])
-  assert found == ({}, {}, [])
+  assert found == claims.Report()
 
 
 def texts(figure):
@@ -123,7 +123,7 @@ def test_five_factors_need_five_latents(tiny, monkeypatch, tmp_path):
     devices=1,
   )
   members = grid.members(ex, ['latents=4,5,8', 'seed=0,1'])
-  outcome = runs.fit('linear', members, tmp_path)
+  outcome = job.fit('linear', members, tmp_path)
   answer = outcome.report.results['latents']
   assert answer['enough'] == 5
   # No model is better than the entropy of what made the data.

@@ -92,7 +92,7 @@ def test_a_labelled_model_is_given_labels_on_the_way(tiny, grey):
 
 def test_an_attribute_is_the_difference_of_mean_codes(trained):
   label = np.asarray(trained.data['train'].label)
-  codes = trained.encode(trained.some('train', 100).seen)
+  codes = trained.encode(trained.examples('train', 100).seen)
   means = [codes[label == y].mean(0) for y in range(3)]
   test = np.asarray(trained.data['test'].label)
   one = np.flatnonzero(test == 1)[0]

@@ -8,8 +8,10 @@ from PIL import Image
 
 import vae_jax
 from vae_jax import config, data, networks
+from vae_jax.config import grid
 from vae_jax.factors import likelihoods, posteriors, views
-from vae_jax.runs import loop, run, use
+from vae_jax.runs import job, use
+from vae_jax.runs.directory import Refused
 
 
 @pytest.fixture
@@ -26,15 +28,15 @@ def grey(tiny_data, monkeypatch):
 def outcome(tiny, grey, tmp_path):
   """A short run and where it lies."""
   ex = dataclasses.replace(tiny, dataset='tiny', steps=4)
-  return run.fit('tiny', ex, tmp_path / 'run')
+  return job.fit('tiny', [grid.alone(ex)], tmp_path / 'run')
 
 
 def test_a_loaded_model_is_the_trained_one_without_its_data(
   outcome, monkeypatch
 ):
-  seen = outcome.trained.test.seen
-  codes = outcome.trained.encode(seen)
-  images = outcome.trained.generate(3, seed=5)
+  seen = outcome.runs[''].test.seen
+  codes = outcome.runs[''].encode(seen)
+  images = outcome.runs[''].generate(3, seed=5)
   monkeypatch.delitem(data.EMBEDDED, 'tiny')
   loaded = vae_jax.load(outcome.run_dir)
   np.testing.assert_array_equal(loaded.encode(seen), codes)
@@ -45,7 +47,7 @@ def test_a_loaded_model_is_the_trained_one_without_its_data(
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path):
-  with pytest.raises(loop.Refused, match='holds no run'):
+  with pytest.raises(Refused, match='holds no run'):
     vae_jax.load(tmp_path)
 
 
@@ -58,7 +60,7 @@ def test_images_and_codes_that_do_not_fit_are_one_clear_line(outcome):
 
 
 def test_codes_are_written_as_npz_and_csv(outcome, tmp_path):
-  loaded, seen = vae_jax.load(outcome.run_dir), outcome.trained.test.seen
+  loaded, seen = vae_jax.load(outcome.run_dir), outcome.runs[''].test.seen
   names = [f'im{i}' for i in range(len(seen))]
   npz, table = use.embed(loaded, seen, names, tmp_path / 'out')
   codes = np.load(npz)
@@ -73,7 +75,7 @@ def test_codes_are_written_as_npz_and_csv(outcome, tmp_path):
 
 
 def test_reconstructions_are_written_image_by_image(outcome, tmp_path):
-  loaded, seen = vae_jax.load(outcome.run_dir), outcome.trained.test.seen
+  loaded, seen = vae_jax.load(outcome.run_dir), outcome.runs[''].test.seen
   names = [f'a/im{i}' for i in range(len(seen))]
   picture, *paths = use.reconstruct(loaded, seen, names, tmp_path / 'out')
   assert picture.exists() and len(paths) == len(seen)
@@ -95,7 +97,7 @@ def test_samples_are_draws_from_the_prior(outcome, tmp_path):
 def folder(outcome, tmp_path):
   """The test images as PNGs in a folder of the user's."""
   (tmp_path / 'mine').mkdir()
-  for i, x in enumerate(outcome.trained.data['test'].x):
+  for i, x in enumerate(outcome.runs[''].data['test'].x):
     Image.fromarray(x.reshape(6, 5)).save(tmp_path / 'mine' / f'im{i}.png')
   return tmp_path / 'mine'
 
@@ -103,7 +105,7 @@ def folder(outcome, tmp_path):
 def test_a_folder_and_an_npz_of_the_same_images_have_the_same_codes(
   outcome, folder, tmp_path
 ):
-  x = outcome.trained.data['test'].x.reshape(-1, 6, 5)
+  x = outcome.runs[''].data['test'].x.reshape(-1, 6, 5)
   np.savez(tmp_path / 'mine.npz', x=x)
   codes = []
   for source in (folder, tmp_path / 'mine.npz'):
@@ -111,7 +113,7 @@ def test_a_folder_and_an_npz_of_the_same_images_have_the_same_codes(
     paths = use.use('embed', outcome.run_dir, source, out, '1', '0')
     codes.append(np.load(paths[0])['codes'])
   np.testing.assert_array_equal(codes[0], codes[1])
-  wanted = outcome.trained.encode(outcome.trained.test.seen)
+  wanted = outcome.runs[''].encode(outcome.runs[''].test.seen)
   np.testing.assert_allclose(codes[0], wanted, atol=1e-6)
 
 
@@ -144,7 +146,7 @@ def test_images_of_another_size_are_refused_and_nothing_is_written(
   outcome, tmp_path
 ):
   np.savez(tmp_path / 'large.npz', x=np.zeros((3, 8, 8), np.uint8))
-  with pytest.raises(loop.Refused, match='large.npz.*6x5x1, not 8x8x1'):
+  with pytest.raises(Refused, match='large.npz.*6x5x1, not 8x8x1'):
     source = tmp_path / 'large.npz'
     use.use('embed', outcome.run_dir, source, tmp_path / 'out', '1', '0')
   assert not (tmp_path / 'out').exists()
@@ -154,7 +156,7 @@ def test_images_of_another_size_are_refused_and_nothing_is_written(
 def conditional(tiny, grey, tmp_path):
   """A short run of a model that is given labels, and where it lies."""
   ex = dataclasses.replace(tiny, dataset='tiny', steps=4, view=views.labelled)
-  return run.fit('tiny', ex, tmp_path / 'conditional')
+  return job.fit('tiny', [grid.alone(ex)], tmp_path / 'conditional')
 
 
 def test_a_labelled_model_generates_the_classes_in_turn(conditional, tmp_path):
@@ -163,7 +165,7 @@ def test_a_labelled_model_generates_the_classes_in_turn(conditional, tmp_path):
   assert len(paths) == 1 + 7
   found = np.asarray(Image.open(paths[1 + 4])) / 255
   given = np.eye(3, dtype=np.float32)[np.arange(7) % 3]
-  wanted = conditional.trained.generate(7, 3, given)[4, ..., 0]
+  wanted = conditional.runs[''].generate(7, 3, given)[4, ..., 0]
   np.testing.assert_allclose(found, wanted, atol=0.5 / 255 + 1e-6)
   with Image.open(paths[0]) as picture:
     assert picture.height > picture.width / 2  # two rows of three classes
@@ -174,7 +176,7 @@ def test_a_labelled_model_needs_labels_that_images_do_not_have(
   mode, conditional, tmp_path
 ):
   np.savez(tmp_path / 'mine.npz', x=np.zeros((3, 6, 5), np.uint8))
-  with pytest.raises(loop.Refused, match=f'label of each image: --mode={mode}'):
+  with pytest.raises(Refused, match=f'label of each image: --mode={mode}'):
     source, out = tmp_path / 'mine.npz', tmp_path / 'out'
     use.use(mode, conditional.run_dir, source, out, '1', '0')
   assert not (tmp_path / 'out').exists()
@@ -191,7 +193,7 @@ def test_a_classifier_makes_no_images(tiny, grey, tmp_path):
     posterior=posteriors.Point,
   )
   # Of three classes, which are not the colours of an image.
-  run_dir = run.fit('tiny', ex, tmp_path / 'classifier').run_dir
-  with pytest.raises(loop.Refused, match='makes no images'):
+  run_dir = job.fit('tiny', [grid.alone(ex)], tmp_path / 'classifier').run_dir
+  with pytest.raises(Refused, match='makes no images'):
     use.use('generate', run_dir, None, tmp_path / 'out', '2', '0')
   assert not (tmp_path / 'out').exists()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from vae_jax.training import feed
+from vae_jax.training.devices import ManyRuns, OneRun
 
 
 @pytest.fixture
@@ -13,41 +14,61 @@ def ex(tiny):
   return dataclasses.replace(tiny, batch_size=8, steps_per_call=4)
 
 
-def examples(got, count):
-  """What devices and steps see of a feed's answer: [count, B, P]."""
-  batch, index_DKb = got
-  x = np.asarray(batch.x)
-  per_device = x if x.ndim == 3 else [x] * len(index_DKb)
-  seen = [
-    np.asarray(x_NP)[index_Kb[:count]]
-    for x_NP, index_Kb in zip(per_device, index_DKb, strict=True)
-  ]
-  return np.concatenate(seen, axis=1)
-
-
-@pytest.mark.parametrize('count', [1, 2, 4])
-def test_both_feeds_give_the_same_examples_in_the_same_order(ex, batch, count):
+def layouts():
+  """Layout and seeds of one run on 2 and 4 devices and of many on 1 and 2."""
   devices = jax.local_devices()
-  resident = feed.Resident(ex, batch, devices)
-  streamed = feed.Streamed(ex, batch, devices)
-  for start in range(0, 3 * count, count):
-    got = streamed(start, count)
-    np.testing.assert_array_equal(
-      examples(got, count), examples(resident(start, count), count)
-    )
-    assert (got[1][:, count:] == -1).all()
+  yield OneRun(devices), None
+  yield OneRun(devices[:2]), None
+  yield ManyRuns(devices[:1], 3), (0, 7, 0)
+  yield ManyRuns(devices[:2], 5), (3, 3, 3, 1, 2)  # one place to spare
+
+
+def examples(got):
+  """The examples of every step on every device, those of a step that is not
+  made as -1: the index's shape and [P]."""
+  batch, index = got
+  x, index = np.asarray(batch.x, int), np.asarray(index)
+  per_device = x if x.ndim == 3 else [x] * len(index)
+  seen = [x_NP[at] for x_NP, at in zip(per_device, index, strict=True)]
+  return np.where(index[..., None] < 0, -1, np.stack(seen))
+
+
+@pytest.mark.parametrize('starts', [(0, 1, 2), (0, 4, 8), (5, 1, 100)])
+@pytest.mark.parametrize('layout, seeds', list(layouts()))
+def test_both_feeds_give_the_same_examples_in_the_same_order(
+  layout, seeds, starts, ex, batch
+):
+  order = feed.order_of(ex, batch.size, layout, seeds)
+  resident, streamed = feed.Resident(order, batch), feed.Streamed(order, batch)
+  for start, count in zip(starts, (1, 4, 3), strict=True):
+    wanted = examples(resident(start, count))
+    np.testing.assert_array_equal(examples(streamed(start, count)), wanted)
+    assert (wanted >= 0).any()
   streamed.close()
 
 
-def test_a_stream_may_start_anywhere(ex, batch):
-  devices = jax.local_devices()[:2]
-  resident = feed.Resident(ex, batch, devices)
-  streamed = feed.Streamed(ex, batch, devices)
-  for start in (5, 1, 100):
-    np.testing.assert_array_equal(
-      examples(streamed(start, 4), 4), examples(resident(start, 4), 4)
-    )
+def test_runs_of_one_seed_share_what_is_streamed(ex, batch):
+  layout = ManyRuns(jax.local_devices()[:1], 4)
+  order = feed.order_of(ex, batch.size, layout, (0, 7, 0, 7))
+  streamed = feed.Streamed(order, batch)
+  superbatch, _ = streamed(0, 4)
+  assert superbatch.x.shape[:2] == (1, 2 * 4 * 8)
   streamed.close()
+
+
+@pytest.mark.parametrize('kind', [feed.Resident, feed.Streamed])
+def test_a_run_that_is_ahead_waits(kind, ex, batch):
+  layout = ManyRuns(jax.local_devices()[:1], 2)
+  order = feed.order_of(ex, batch.size, layout, (0, 1), firsts=(0, 3))
+  ahead = kind(order, batch)
+  found = examples(ahead(2, 3))[0]  # the second has made step 2 already
+  even = kind(order._replace(firsts=(0, 0)), batch)
+  wanted = examples(even(2, 3))[0]
+  np.testing.assert_array_equal(found[0], wanted[0])
+  np.testing.assert_array_equal(found[1, 1:], wanted[1, 1:])
+  assert (found[1, 0] == -1).all() and (wanted[1, 0] >= 0).all()
+  ahead.close()
+  even.close()
 
 
 def test_a_failing_read_reaches_the_caller(ex, batch):
@@ -58,8 +79,8 @@ def test_a_failing_read_reaches_the_caller(ex, batch):
     def __getitem__(self, index):
       raise OSError('disk gone')
 
-  broken = batch.replace(x=Broken())
-  streamed = feed.Streamed(ex, broken, jax.local_devices())
+  order = feed.order_of(ex, batch.size, OneRun(jax.local_devices()))
+  streamed = feed.Streamed(order, batch.replace(x=Broken()))
   with pytest.raises(OSError, match='disk gone'):
     streamed(0, 4)
   streamed.close()
@@ -68,21 +89,25 @@ def test_a_failing_read_reaches_the_caller(ex, batch):
 def test_a_set_larger_than_its_share_of_memory_is_streamed(
   ex, batch, monkeypatch
 ):
-  devices = jax.local_devices()
-  assert isinstance(feed.of(ex, batch, devices), feed.Resident)
+  def kind(resident):
+    changed = dataclasses.replace(ex, resident=resident)
+    layout = OneRun(jax.local_devices())
+    examples = feed.feed_of(feed.order_of(changed, batch.size, layout), batch)
+    examples.close()
+    return type(examples)
+
+  assert kind('auto') == feed.Resident
+  assert kind('never') == feed.Streamed
   monkeypatch.setattr(feed, 'HOST_BYTES', 1000.0)
-  kinds = {'auto': feed.Streamed, 'always': feed.Resident}
-  for resident, kind in kinds.items():
-    made = feed.of(dataclasses.replace(ex, resident=resident), batch, devices)
-    assert isinstance(made, kind)
-    made.close()
+  assert kind('auto') == feed.Streamed
+  assert kind('always') == feed.Resident
 
 
 def test_the_index_of_a_call_is_the_order_of_the_run(ex):
   devices = jax.local_devices()
-  index = feed.step_index(ex, 26, devices, start=2, count=3)
+  index = feed.order_of(ex, 26, OneRun(devices)).index(start=2, count=3)
   assert index.shape == (4, 4, 2)
   assert (index[:, 3] == -1).all()
-  whole = feed.step_index(ex, 26, devices[:1], start=2, count=3)
+  whole = feed.order_of(ex, 26, OneRun(devices[:1])).index(start=2, count=3)
   joined = np.concatenate(list(index), axis=1)
   np.testing.assert_array_equal(joined, whole[0])

@@ -9,8 +9,9 @@ import pytest
 
 from vae_jax import console, data, networks, training
 from vae_jax.factors import likelihoods, objectives, posteriors, views
-from vae_jax.runs import loop, run
+from vae_jax.runs import loop, prepare
 from vae_jax.training import feed, replicate
+from vae_jax.training.devices import OneRun
 
 SIZED = {'latents': None, 'posterior': posteriors.Point}
 CONVOLUTIONAL = {
@@ -51,7 +52,7 @@ def lowered(ex, batch, devices):
   )
   f = functools.partial(training.steps, ex)
   call = training.over_devices(f, devices=devices)
-  index = feed.step_index(ex, batch.size, devices, 0, 2)
+  index = feed.order_of(ex, batch.size, OneRun(devices)).index(0, 2)
   return call.lower(batch, ex.hyper(), state, index).as_text()
 
 
@@ -81,7 +82,9 @@ def test_a_call_gets_nothing_from_the_host_but_the_order_of_its_examples(
   tiny, batch
 ):
   devices = jax.local_devices()
-  examples = feed.Resident(tiny, batch, devices)
+  examples = feed.Resident(
+    feed.order_of(tiny, batch.size, OneRun(devices)), batch
+  )
   first, index = examples(0, tiny.steps_per_call)
   again, _ = examples(tiny.steps_per_call, 1)
   assert again is first  # on the devices, once for all
@@ -100,10 +103,11 @@ def test_the_loop_moves_nothing_between_host_and_devices_by_accident(
 ):
   ex = dataclasses.replace(tiny, steps=12)
   devices = jax.local_devices()
-  ready = run.Ready(ex, {'train': batch}, ex.hyper(), None, devices)
-  state = replicate(run.initial(ready)(ex), devices)
+  state = replicate(prepare.initial(ex, batch)(ex), devices)
   hyper = replicate(ex.hyper(), devices)
-  examples = feed.Resident(ex, batch, devices)
+  examples = feed.Resident(
+    feed.order_of(ex, batch.size, OneRun(devices)), batch
+  )
   call = loop.compiled_steps(ex, examples, hyper, state)
   with jax.transfer_guard('disallow'), loop.Signals() as signals:
     state, metrics = loop.train_to(

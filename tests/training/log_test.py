@@ -42,7 +42,7 @@ def test_each_call_is_one_line_that_is_on_disk_at_once(tmp_path):
   ]
   writer.scalars(jnp.int32(20), {'test/psnr_db': jnp.float32(20.5), 'n': 4})
   writer.close()
-  assert log.read(tmp_path / 'run')[1] == {
+  assert log.rows(tmp_path / 'run')[1] == {
     'step': 20,
     'test/psnr_db': 20.5,
     'n': 4,
@@ -70,14 +70,14 @@ def test_a_resumed_run_has_every_step_once(tmp_path):
   for step in [30, 40, 50]:
     writer.scalars(step, {'loss': -float(step)})
   writer.close()
-  rows = log.read(tmp_path)
+  rows = log.rows(tmp_path)
   assert [row['step'] for row in rows] == [10, 20, 30, 40, 50]
   assert [row['loss'] for row in rows] == [10, 20, -30, -40, -50]
 
 
 def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
   (tmp_path / 'metrics.jsonl').write_text('{"step": 1}\n{"step": 2, "lo')
-  assert log.read(tmp_path) == [{'step': 1}]
+  assert log.rows(tmp_path) == [{'step': 1}]
   writer = log.open(tmp_path, tensorboard=False)
   writer.scalars(2, {})
   writer.close()
@@ -85,7 +85,7 @@ def test_half_a_line_of_a_killed_run_is_dropped(tmp_path):
 
 
 def test_a_directory_without_metrics_reads_as_no_rows(tmp_path):
-  assert log.read(tmp_path) == []
+  assert log.rows(tmp_path) == []
 
 
 def test_tensorboard_holds_the_scalars_and_the_images(tmp_path):

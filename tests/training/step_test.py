@@ -10,6 +10,7 @@ import pytest
 from vae_jax import data, networks, training
 from vae_jax.factors import objectives, views
 from vae_jax.training import feed, pieces
+from vae_jax.training.devices import OneRun
 from vae_jax.training.step import all_finite, example_keys, rate, update
 
 SGD = optax.identity
@@ -24,7 +25,7 @@ def trained(ex, batch, start, devices, steps=8, k=4, refuse=None):
   losses = []
   for first in range(0, steps, k):
     count = min(k, steps - first)
-    index = feed.step_index(ex, batch.size, devices, first, count)
+    index = feed.order_of(ex, batch.size, OneRun(devices)).index(first, count)
     state, metrics = call(placed, hyper, state, index)
     losses += list(np.asarray(metrics['loss'])[:count])
   return np.array(losses), jax.device_get(state.params), state
@@ -133,7 +134,7 @@ def test_sgd_takes_the_gradient_of_the_mean_loss(tiny, batch, start):
       jax.random.wrap_key_data(np.asarray(jax.random.key_data(state.key))), 0
     )
   )
-  index = feed.step_index(ex, batch.size, devices, 0, 1)
+  index = feed.order_of(ex, batch.size, OneRun(devices)).index(0, 1)
   call = training.over_devices(
     functools.partial(training.steps, ex), devices=devices
   )
@@ -167,7 +168,7 @@ def test_the_step_is_compiled_once_in_five_calls(tiny, batch, start):
   jax.monitoring.register_event_duration_secs_listener(listen)
   try:
     for i in range(5):
-      index = feed.step_index(tiny, batch.size, devices, 4 * i, 4)
+      index = feed.order_of(tiny, batch.size, OneRun(devices)).index(4 * i, 4)
       state, _ = call(placed, hyper, state, index)
       # Many calls under way on devices that share two cores have crashed.
       jax.block_until_ready(state)

@@ -31,6 +31,11 @@ class Member(NamedTuple):
   label: str  # all in which it differs from its neighbours but the seed
 
 
+def alone(ex: Experiment, changes=()) -> Member:
+  """A run by itself, which needs no name."""
+  return Member('', ex, list(changes), '', '')
+
+
 def members(ex: Experiment, changes: list[str]) -> list[Member]:
   """The runs that these overrides ask for, each once; ConfigError in one line.
 

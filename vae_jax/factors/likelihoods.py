@@ -19,7 +19,7 @@ class Likelihood(NamedTuple):
   mean: Callable  # outputs -> [B, H, W, C]
   sample: Callable  # (outputs, key_B) -> [B, H, W, C]
   size: int = 1  # outputs per element of x
-  discrete: bool = False  # a probability of pixels, not a density
+  levels: int | None = None  # values of a pixel that it is a probability of
 
   def __call__(self, outputs, x):
     """log p(x given outputs) per example, in nats: [B]."""
@@ -32,7 +32,7 @@ def bernoulli() -> Likelihood:
     log_prob=lambda logits, x: -cross_entropy(_flat(logits), _flat(x)).sum(-1),
     mean=jax.nn.sigmoid,
     sample=_bernoulli_sample,
-    discrete=True,
+    levels=2,
   )
 
 
@@ -108,7 +108,7 @@ def categorical() -> Likelihood:
     draw = jax.vmap(lambda key, one: jax.random.categorical(key, one))
     return jax.nn.one_hot(draw(key_B, logits), logits.shape[-1])
 
-  return Likelihood(log_prob, jax.nn.softmax, sample, discrete=True)
+  return Likelihood(log_prob, jax.nn.softmax, sample)
 
 
 def cross_entropy(logits, x):

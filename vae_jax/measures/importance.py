@@ -14,10 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from vae_jax import config, training
+from vae_jax import config
+from vae_jax.config.experiment import Experiment
+from vae_jax.data import Batch, spread
 from vae_jax.factors import posteriors
+from vae_jax.factors.objectives import Hyper
 from vae_jax.measures import examples
 from vae_jax.measures.pooled import padded_index
+from vae_jax.training import State, replicate
+from vae_jax.training.devices import Layout
 
 # Decodings at once. On CPU their outputs should stay in the cache, and a matrix
 # product is no faster for more rows.
@@ -25,37 +30,44 @@ ROWS = {'cpu': 512}
 ROWS_ELSEWHERE = 16_384
 
 
-def nll(ex, devices=None, batch_size: int = 128, rows: int | None = None):
+def nll(
+  ex: Experiment, layout: Layout, batch_size: int = 128, rows: int | None = None
+):
   """A function (data, hyper, state) -> {'nll_iw_nats': ..., its standard error
-  over the images, how many samples and images, bits_per_dim if pixels are
-  discrete}; {} where a posterior is no density or nll_samples is 0.
+  over the images, how many samples and images, bits_per_dim where that is a
+  code length} for each run; {} where a posterior is no density or nll_samples
+  is 0.
 
-  Any number of images on any number of devices; neither batch_size, `rows`
-  decoded at once nor the devices change the estimate.
+  Any number of images, from all over the split, on any number of devices;
+  neither those, batch_size nor `rows` decoded at once change the estimate.
   """
-  devices = devices or jax.local_devices()
-  rows = rows or rows_on(devices)
+  rows = rows or rows_on(layout.devices)
 
-  def measure(data, hyper, state):
+  def measure(data: Batch, hyper: Hyper, state: State) -> list[dict]:
     if not measured(ex):
-      return {}
-    images = min(ex.nll_images, data.size)
-    size, chunk = cut(ex, -(-images // len(devices)), rows, batch_size)
+      return [{}] * layout.count
+    # A split may be sorted by class.
+    chosen = spread(data.size, ex.nll_images)
+    few = replicate(data.take(chosen), layout.devices)
+    size, chunk = cut(ex, -(-len(chosen) // layout.shares), rows, batch_size)
     f = functools.partial(log_likelihood, ex, ex.nll_samples, chunk)
-    f = training.over_devices(f, out_axes=0, donate=(), devices=devices)
-    index_DnB = padded_index(images, len(devices), size)
+    call = layout.each(f, reduced=False)
+    at_DnB = padded_index(len(chosen), layout.shares, size)
+    position_DnB = np.where(at_DnB >= 0, chosen[at_DnB], -1).astype(np.int32)
     # A call per batch: a signal need not wait for all of them.
-    log_p_nDB = [
-      jax.device_get(f(data, hyper, state, index_DnB[:, i]))
-      for i in range(index_DnB.shape[1])
+    log_p_nRDB = [
+      call(few, hyper, state, (at_DnB[:, i], position_DnB[:, i]))
+      for i in range(at_DnB.shape[1])
     ]
-    log_p_DnB = np.stack(log_p_nDB, 1).astype(np.float64)
-    return figures(ex, data, log_p_DnB[index_DnB >= 0])
+    log_p_RDnB = np.stack(log_p_nRDB, 2).astype(np.float64)
+    return [values(ex, data, log_p_N) for log_p_N in log_p_RDnB[:, at_DnB >= 0]]
 
   return measure
 
 
-def cut(ex, images: int, rows: int, batch_size: int) -> tuple[int, int]:
+def cut(
+  ex: Experiment, images: int, rows: int, batch_size: int
+) -> tuple[int, int]:
   """(images a batch, draws of each at once) for so many images on a device, at
   most `rows` decoded at once."""
   size = evened(images, batch_size)
@@ -73,25 +85,26 @@ def rows_on(devices) -> int:
   return ROWS.get(devices[0].platform, ROWS_ELSEWHERE)
 
 
-def measured(ex) -> bool:
+def measured(ex: Experiment) -> bool:
   """Whether this experiment has a likelihood to estimate and wants it."""
   posterior, _ = config.parts(ex.posterior)
   return ex.nll_samples > 0 and posterior is not posteriors.Point
 
 
-def figures(ex, data, log_p_N) -> dict:
+def values(ex: Experiment, data: Batch, log_p_N) -> dict:
   """What results.json says about these log likelihoods in nats: [N]."""
   mean, n = float(-log_p_N.mean()), len(log_p_N)
-  found = {
+  figures = {
     'nll_iw_nats': mean,
     'nll_iw_stderr_nats': stderr(log_p_N),
     'nll_iw_samples': ex.nll_samples,
     'nll_iw_images': n,
   }
-  if ex.likelihood().discrete:
+  # A Bernoulli of grey pixels is a cross-entropy, no probability of them.
+  if ex.likelihood().levels == data.scale + 1:
     dims = math.prod(config.example_shapes(ex, data).wanted.shape[1:])
-    found['bits_per_dim'] = mean / (dims * math.log(2))
-  return found
+    figures['bits_per_dim'] = mean / (dims * math.log(2))
+  return figures
 
 
 def stderr(value_N) -> float:
@@ -100,17 +113,28 @@ def stderr(value_N) -> float:
   return float(value_N.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
 
 
-def log_likelihood(ex, samples, chunk, data, hyper, state, index_B, axis=None):
+def log_likelihood(
+  ex: Experiment,
+  samples: int,
+  chunk: int,
+  data: Batch,
+  hyper: Hyper,
+  state: State,
+  index,
+  axis=None,
+):
   """The estimate of log p(wanted) with `samples` draws, in nats: [B].
 
-  Encodes once, then decodes `chunk` draws of every image at a time.
+  `index` is a pair (into data, in the split) of [B]. Encodes once, then decodes
+  `chunk` draws of every image at a time.
   """
   del axis  # every image by itself: nothing to reduce
+  at_B, position_B = index
   model = ex.model(data).bind(hyper.z_mask)
   # The very images that the other measures saw.
   key_view, _ = jax.random.split(examples.evaluation_key(state))
-  example = examples.viewed(ex, data, hyper, key_view, index_B)
-  key_B = examples.keys_at(importance_key(state), index_B)
+  example = examples.viewed(ex, data, hyper, key_view, at_B, position_B)
+  key_B = examples.keys_at(importance_key(state), position_B)
   log_weight = functools.partial(
     _log_weight,
     model,
@@ -130,8 +154,8 @@ def log_likelihood(ex, samples, chunk, data, hyper, state, index_B, axis=None):
   chunks = -(-samples // chunk)
   sample_nS = jnp.arange(chunks * chunk).reshape(chunks, chunk)
   # Finite: -inf less -inf would be NaN.
-  peak_B = jnp.full(len(index_B), jnp.finfo(jnp.float32).min)
-  start = (peak_B, jnp.zeros(len(index_B)))
+  peak_B = jnp.full(len(at_B), jnp.finfo(jnp.float32).min)
+  start = (peak_B, jnp.zeros(len(at_B)))
   (peak_B, sum_B), _ = lax.scan(body, start, sample_nS)
   return peak_B + jnp.log(sum_B) - math.log(samples)
 
@@ -153,6 +177,6 @@ def added(total, log_w_SB):
   return peak_B, sum_B * jnp.exp(old_B - peak_B) + more_B
 
 
-def importance_key(state):
+def importance_key(state: State):
   """The key of the draws, which no measure and no step has."""
   return jax.random.fold_in(state.key, examples.IMPORTANCE)

@@ -1,7 +1,8 @@
-"""Measures of a trained model, pooled over a whole split on all devices.
+"""The engine of measures: their means over a whole split, on all devices.
 
-A measure is (model, params, example, key_B, hyper) -> {name: value_B}; the
-pooled figure is the mean over the split, whatever its size.
+A measure is (model, params, example, key_B, hyper) -> {name: value_B}, whatever
+the shape behind [B]; the pooled figure is the mean over the split, whatever its
+size.
 """
 
 import functools
@@ -12,44 +13,50 @@ import numpy as np
 from jax import lax
 
 from vae_jax import config, training
+from vae_jax.config.experiment import Experiment
+from vae_jax.data import Batch
+from vae_jax.factors.objectives import Hyper
 from vae_jax.images import psnr
 from vae_jax.measures.examples import evaluation_key, keys_at, viewed
+from vae_jax.training import State
+from vae_jax.training.devices import Layout
 from vae_jax.training.pieces import cached
 
 BATCH = 128  # examples that are measured at once, at most
-PIECE = 8192  # examples of a split on the host that are sent at once
+PORTION = 8192  # examples of a split on the host that are sent at once
 
 
-def over(ex, measures, devices=None, batch_size: int | None = None):
-  """A function (data, hyper, state) -> {name: figure} pooled over the split.
+def over(ex: Experiment, measures, layout: Layout, batch_size=None):
+  """A function (data, hyper, state) -> {name: figure} pooled over the split,
+  for each run that lies on the devices.
 
   Any size of split on any number of devices: what is padded weighs 0. Data on
-  the host is sent piece by piece, so it may be larger than a device.
+  the host is sent in portions, so it may be larger than a device.
   """
-  f = functools.partial(sums, ex, measures)
-  call = training.over_devices(f, donate=(), devices=devices)
-  count = len(devices or jax.local_devices())
+  call = layout.each(functools.partial(sums, ex, measures), reduced=True)
 
-  def evaluate(data, hyper, state):
+  def measure(data: Batch, hyper: Hyper, state: State) -> list[dict]:
     total, parts = 0, []
     size = batch_size or at_once(ex, data)
-    for piece, at_DnB, position_DnB in pieces(data, count, size):
-      sums = call(piece, hyper, state, (at_DnB, position_DnB))
-      parts.append(jax.device_get(sums))
+    for part, at_DnB, position_DnB in portions(data, layout.shares, size):
+      parts.append(call(part, hyper, state, (at_DnB, position_DnB)))
       total += (position_DnB >= 0).sum()
     means = {k: sum(part[k] for part in parts) / total for k in parts[0]}
-    return derived({name: np.asarray(mean) for name, mean in means.items()})
+    each = [
+      {k: x_R[r] for k, x_R in means.items()} for r in range(layout.count)
+    ]
+    return [derived(one) for one in each]
 
-  return evaluate
+  return measure
 
 
-def at_once(ex, data) -> int:
+def at_once(ex: Experiment, data: Batch) -> int:
   """How many examples of a split are measured at once."""
   seen = config.example_shapes(ex, data).seen.shape
   return cached(ex, seen, BATCH)
 
 
-def pieces(data, devices: int, batch_size: int, rows: int = PIECE):
+def portions(data: Batch, devices: int, batch_size: int, rows: int = PORTION):
   """(examples, indices into them [D, n, b], positions in the split) of a split:
   in one if it lies on the devices, else `rows` at a time, all of one shape."""
   if isinstance(data.x, jax.Array):
@@ -73,18 +80,36 @@ def padded_index(n: int, devices: int, batch_size: int):
   return index.reshape(devices, batches, batch_size)
 
 
-def names(ex, data) -> list[str]:
-  """What the experiment's measures are called on this data; runs nothing."""
+def shapes(ex: Experiment, data: Batch) -> dict[str, tuple[int, ...]]:
+  """Name -> shape of every figure of the experiment's measures on this data;
+  runs nothing."""
   key, hyper = jax.random.key(0), ex.hyper()
   init = functools.partial(training.init, ex=ex, hyper=hyper)
   state = jax.eval_shape(lambda data: init(key, data=data), data)
   measure = functools.partial(_measured, ex, ex.measures)
-  shapes = jax.eval_shape(measure, data, hyper, state, jnp.zeros(2, int))
-  means = {name: np.zeros(v.shape[1:]) for name, v in shapes.items()}
-  return list(derived(means))
+  values = jax.eval_shape(measure, data, hyper, state, jnp.zeros(2, int))
+  means = {name: np.zeros(v.shape[1:]) for name, v in values.items()}
+  return {name: np.shape(value) for name, value in derived(means).items()}
 
 
-def _measured(ex, measures, data, hyper, state, index_b, position_b=None):
+def cut(values: dict, own: dict[str, tuple[int, ...]]) -> dict:
+  """The figures of a padded run without their padding, shaped as `own` says."""
+  cuts = {name: tuple(slice(n) for n in shape) for name, shape in own.items()}
+  return {
+    name: np.asarray(value)[cuts[name]].tolist() if cuts[name] else value
+    for name, value in values.items()
+  }
+
+
+def _measured(
+  ex: Experiment,
+  measures,
+  data: Batch,
+  hyper: Hyper,
+  state: State,
+  index_b,
+  position_b=None,
+):
   position_b = index_b if position_b is None else position_b
   model = ex.model(data).bind(hyper.z_mask)
   key_view, key_latent = jax.random.split(evaluation_key(state))
@@ -97,7 +122,15 @@ def _measured(ex, measures, data, hyper, state, index_b, position_b=None):
   return values
 
 
-def sums(ex, measures, data, hyper, state, index, axis=None):
+def sums(
+  ex: Experiment,
+  measures,
+  data: Batch,
+  hyper: Hyper,
+  state: State,
+  index,
+  axis=None,
+):
   """The sums of the measures over the examples at `index`, a pair (into data,
   in the split) of [n, b] padded with -1; over the devices too with an axis."""
 
@@ -119,16 +152,15 @@ def _weighted_sum(value_b, weight_b):
 
 
 def derived(means: dict) -> dict:
-  """Figures that follow from pooled means: psnr_db, consistency_db,
-  active_units, a list of kl_per_latent_nats."""
-  figures = {k: float(v) for k, v in means.items() if np.ndim(v) == 0}
-  if 'kl_per_latent_nats' in means:
-    figures['kl_per_latent_nats'] = means['kl_per_latent_nats'].tolist()
+  """The figures as plain numbers and lists, with those that follow from them:
+  psnr_db, consistency_db, active_units in the place of its moments."""
+  figures = {name: np.asarray(mean).tolist() for name, mean in means.items()}
   if 'mse' in figures:
     figures['psnr_db'] = psnr(figures['mse'])
   if 'consistency_mse' in figures:
     figures['consistency_db'] = psnr(figures['consistency_mse'])
-  if 'z_mean_square' in means:
+  if {'z_mean', 'z_mean_square'} <= means.keys():
+    del figures['z_mean'], figures['z_mean_square']
     variance_Z = means['z_mean_square'] - means['z_mean'] ** 2
     # Burda et al. 2016: a latent whose mean moves by more than this is used.
     figures['active_units'] = int((variance_Z > 0.01).sum())

@@ -10,6 +10,7 @@ from vae_jax.factors import views
 from vae_jax.images import image_quality
 from vae_jax.measures import examples
 from vae_jax.measures.pooled import derived
+from vae_jax.measures.trained import Trained
 
 # A denoiser sees fresh noise at every step; a rival fitted on a small set gets
 # several draws of it, up to this many examples.
@@ -17,7 +18,7 @@ BASELINE_EXAMPLES = 12_000
 QUALITY_BATCH = 250  # 10,000 digits on two CPU cores: 106 ms, 149 all at once
 
 
-def with_baselines(trained, shared=None):
+def with_baselines(trained: Trained, shared: dict | None = None) -> Trained:
   """trained, with its rivals' predictions and their measures in results.
 
   Runs that see the same images pass one dict as `shared`: what is fitted to
@@ -26,36 +27,31 @@ def with_baselines(trained, shared=None):
   ex = trained.ex
   if not ex.baselines:
     return trained
-  shared = alike(trained, shared)
+  shared = shared if shared is not None and same_images(trained, shared) else {}
   if 'train' not in shared:
     shared['train'] = training_examples(trained)
-  measures = trained.results['baselines'] = {}
+  rivals, measures = {}, {}
   for baseline in ex.baselines:
     # All that a baseline knows of a run but the images it sees.
     f, _ = config.parts(baseline)
     size = ex.latents if getattr(f, 'looks_at_latents', True) else None
     name, key = name_of(baseline), (config.render(baseline), size)
     if key not in shared:
-      shared[key] = measured(baseline, shared['train'], trained)
-    trained.rivals[name], measures[name] = shared[key]
-  return trained
+      image_NHWC = baseline(ex, shared['train'], trained.test)
+      quality = pooled_quality(image_NHWC, trained.test.wanted)
+      shared[key] = image_NHWC, quality
+    rivals[name], measures[name] = shared[key]
+  results = trained.results | {'baselines': measures}
+  return trained.told(results, rivals)
 
 
-def alike(trained, shared) -> dict:
-  """`shared` if this run sees what the others did, else a dict of its own."""
-  if shared is None:
-    return {}
+def same_images(trained: Trained, shared: dict) -> bool:
+  """Whether this run sees what those before it, which left `shared`, did."""
   args = trained.ex, trained.data['train'], trained.hyper
   one, other = examples.few_views(*args, 0), examples.few_views(*args, 1)
-  first = shared.setdefault('looks', one)
+  first = shared.setdefault('views', one)
   same = examples.same_arrays
-  return shared if same(one, other) and same(one, first) else {}
-
-
-def measured(baseline, train, trained):
-  """(predictions for the test split, their measures) of a baseline."""
-  image_NHWC = baseline(trained.ex, train, trained.test)
-  return image_NHWC, pooled_quality(image_NHWC, trained.test.wanted)
+  return same(one, other) and same(one, first)
 
 
 def pooled_quality(image_NHWC, wanted_NHWC) -> dict[str, float]:
@@ -75,7 +71,7 @@ def quality_N(image_NHWC, wanted_NHWC):
   return jax.lax.map(one, (image_NHWC, wanted_NHWC), batch_size=QUALITY_BATCH)
 
 
-def training_examples(trained) -> views.Example:
+def training_examples(trained: Trained) -> views.Example:
   """Views of the training split for the baselines, as host arrays: several
   draws of each image if the view is random and the split small."""
   ex, data = trained.ex, trained.data['train']
@@ -90,8 +86,4 @@ def training_examples(trained) -> views.Example:
       return parts[0]  # this view has nothing random in it
   if draws == 1:
     return parts[0]
-  given = None
-  if parts[0].given is not None:
-    given = np.concatenate([part.given for part in parts])
-  seen = np.concatenate([part.seen for part in parts])
-  return views.Example(seen, np.concatenate([p.wanted for p in parts]), given)
+  return jax.tree.map(lambda *x: np.concatenate(x), *parts)

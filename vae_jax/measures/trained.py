@@ -2,13 +2,17 @@
 
 import dataclasses
 import functools
-from typing import Any
 
 import jax
 import numpy as np
 
 from vae_jax import config, data
+from vae_jax.config.experiment import Experiment
+from vae_jax.data import Batch
+from vae_jax.factors.objectives import Hyper
+from vae_jax.factors.views import Example
 from vae_jax.measures import examples
+from vae_jax.training import State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,19 +21,30 @@ class Trained:
 
   `history` is the list of metrics.jsonl's lines, `results` the content of
   results.json, `rivals` the baselines' predictions for the test split. In a
-  grid, `arm` names the experiment's arm that this is, and `label` all in which
-  it differs from its neighbours but the seed.
+  grid, `arm` names the experiment's arm that this is, `label` all in which it
+  differs from its neighbours but the seed, and `changes` the overrides that
+  give it.
   """
 
-  ex: Any
-  data: dict
-  hyper: Any
-  state: Any
-  history: list = dataclasses.field(default_factory=list)
+  ex: Experiment
+  data: dict[str, Batch]
+  hyper: Hyper
+  state: State
+  history: list[dict] = dataclasses.field(default_factory=list)
   results: dict = dataclasses.field(default_factory=dict)
-  rivals: dict = dataclasses.field(default_factory=dict)
+  rivals: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
   arm: str = ''
   label: str = ''
+  changes: tuple[str, ...] = ()
+
+  def told(self, results: dict, rivals=None) -> 'Trained':
+    """The same model with these results, and rivals if they are given."""
+    rivals = self.rivals if rivals is None else rivals
+    other = dataclasses.replace(self, results=results, rivals=rivals)
+    # What was computed and compiled depends on neither.
+    kept = {'model', 'test', '_encode', '_decode'} & vars(self).keys()
+    vars(other).update({name: vars(self)[name] for name in kept})
+    return other
 
   @functools.cached_property
   def model(self):
@@ -37,13 +52,13 @@ class Trained:
     return self.ex.model(self.data['test']).bind(self.hyper.z_mask)
 
   @functools.cached_property
-  def test(self):
+  def test(self) -> Example:
     """The view of the whole test split that the measures saw: an Example."""
     key = examples.evaluation_key(self.state)
     test = self.data['test']
     return jax.device_get(examples.examples(self.ex, test, self.hyper, key))
 
-  def some(self, split: str, limit: int):
+  def examples(self, split: str, limit: int) -> Example:
     """The view of at most `limit` examples from all over a split: an Example.
 
     Its noise is that of no training step, and none of it is in two splits.

@@ -11,6 +11,9 @@ def critic(latents: int, widths: tuple[int, ...] = (256, 256)):
   return DenseCritic(widths)
 
 
+critic.maskable = True  # z is all that it sees
+
+
 class DenseCritic(nn.Module):
   """Dense layers and one logit, high for what it takes for real."""
 

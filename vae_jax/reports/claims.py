@@ -6,31 +6,35 @@ are fields of `trained.ex`, its measures `trained.results`; runs of one `label`
 differ in the seed alone.
 """
 
-from typing import NamedTuple
+import dataclasses
 
 import numpy as np
 
 from vae_jax.console import words
+from vae_jax.measures.trained import Trained
 
 
-class Report(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Report:
   """Figures for results.json, pictures by name, and verdicts, each a line."""
 
-  results: dict = {}
-  pictures: dict = {}
-  verdicts: list = []
+  results: dict = dataclasses.field(default_factory=dict)
+  pictures: dict = dataclasses.field(default_factory=dict)
+  verdicts: list[str] = dataclasses.field(default_factory=list)
 
 
-def of(runs) -> Report:
+def report_of(runs: list[Trained]) -> Report:
   """The report of the runs' experiment; an empty one if it has none."""
   report = runs[0].ex.report
   return report(runs) if report else Report()
 
 
-def joined(a: Report, b: Report) -> Report:
-  """What both say, a first."""
+def joined(*reports: Report) -> Report:
+  """What all of them say, in their order."""
   return Report(
-    a.results | b.results, a.pictures | b.pictures, [*a.verdicts, *b.verdicts]
+    {k: v for one in reports for k, v in one.results.items()},
+    {k: v for one in reports for k, v in one.pictures.items()},
+    [line for one in reports for line in one.verdicts],
   )
 
 

@@ -1,31 +1,64 @@
 """What a command prints at its end."""
 
 from vae_jax.console import table, words
+from vae_jax.measures.trained import Trained
 
 TIMES = ('steps_per_s', 'images_per_s', 'compile_s', 'wall_s')
+# Numbers of a run that a table of many runs has no column for.
+APART = ('step', 'nll_iw_samples', 'nll_iw_images', 'nll_iw_stderr_nats')
+COLUMNS = 8
 
 
-def measures_table(figures: dict) -> str:
-  """The model's measures and, beside them, its rivals'."""
-  rivals = figures.get('baselines', {})
+def of_run(trained: Trained) -> list[str]:
+  """A run by itself: what it was, and its measures beside its rivals'."""
+  results = trained.results
+  rivals = results.get('baselines', {})
   names = [
-    k
-    for k, v in figures.items()
-    if isinstance(v, int | float) and k not in ('step', *TIMES)
+    name
+    for name, value in results.items()
+    if isinstance(value, int | float) and name not in ('step', *TIMES)
   ]
-  header = ('', 'this model', *(words(rival) for rival in rivals))
   rows = [
-    (name, figures[name], *(r.get(name, '') for r in rivals.values()))
+    (name, results[name], *(r.get(name, '') for r in rivals.values()))
     for name in names
   ]
-  return table(rows, header)
+  header = ('', 'this model', *map(words, rivals))
+  what = f'on {trained.ex.dataset}, test split, after {results["step"]} steps'
+  return [what, table(rows, header)]
 
 
-def timing(figures: dict, seconds: dict) -> str:
+def of_runs(runs: dict[str, Trained]) -> str:
+  """A row for each run, a column for each of its first measures."""
+  rows = [numbers(trained.results) for trained in runs.values()]
+  columns = [
+    name
+    for name in dict.fromkeys(name for row in rows for name in row)
+    if name not in {*APART, *TIMES} and '.' not in name
+  ][:COLUMNS]
+  cells = [
+    (name, *(row.get(column) for column in columns))
+    for name, row in zip(runs, rows, strict=True)
+  ]
+  return table(cells, ('', *columns))
+
+
+def numbers(results: dict, prefix: str = '') -> dict:
+  """The numbers of a results.json, its baselines' as 'ridge.psnr_db'."""
+  plain = {
+    prefix + name: value
+    for name, value in results.items()
+    if isinstance(value, int | float)
+  }
+  for rival, values in results.get('baselines', {}).items():
+    plain |= numbers(values, f'{rival}.')
+  return plain
+
+
+def timing(results: dict, seconds: dict[str, float]) -> str:
   """One line that says where the time went and how fast the steps were."""
   parts = ', '.join(f'{k} {v:.1f} s' for k, v in seconds.items() if v >= 0.05)
   line = f'time: {sum(seconds.values()):.1f} s ({parts})'
-  if 'steps_per_s' in figures:
-    line += f'; {figures["steps_per_s"]:.1f} steps/s'
-    line += f', {figures["images_per_s"]:.0f} images/s'
+  if 'steps_per_s' in results:
+    line += f'; {results["steps_per_s"]:.1f} steps/s'
+    line += f', {results["images_per_s"]:.0f} images/s'
   return line

@@ -88,7 +88,7 @@ def attribute_vectors(trained, rows: int = 10, limit: int = 2000):
 
 def class_means(trained, limit: int) -> dict:
   """Class -> mean code [Z], of some training images: at most `limit`."""
-  codes = trained.encode(trained.some('train', limit).seen)
+  codes = trained.encode(trained.examples('train', limit).seen)
   label = np.asarray(trained.data['train'].label)
   label = label[data.spread(len(label), limit)]
   return {int(y): codes[label == y].mean(0) for y in np.unique(label)}

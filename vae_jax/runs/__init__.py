@@ -1,17 +1,13 @@
-"""Runs on the host.
+"""Runs on the host, from a command's members to results on disk.
 
-directory  x
-loop       x
-records    x
-results    x
-padding    x
-run        x
-sweep      x
-plan       x
-places     x
-together   x
-runs       x
-bench      x
-benchmark  x
-use        x
+directory   every file of a run directory but its log and its checkpoints
+prepare     that a run can start, and its state before the first step
+plan        which runs train together: jobs
+stacked     the states of a job's runs on the devices, and each back
+loop        the training loop: call, log, test, save, stop
+finish      baselines, verdicts, pictures, results.json, tables
+job         train or measure jobs in their directories, one run or a grid
+throughput  what a train step costs and what limits it
+benchmark   the throughput of several members
+use         a trained model on one's own images
 """

@@ -5,9 +5,13 @@ from typing import NamedTuple
 
 import jax
 
-from vae_jax import console, figures
-from vae_jax.runs import bench, directory, records, results, run
-from vae_jax.training.devices import devices_of
+from vae_jax import figures
+from vae_jax.config.grid import Member
+from vae_jax.console import say, table
+from vae_jax.runs import directory, plan, throughput
+from vae_jax.runs.finish import save
+from vae_jax.runs.plan import Job
+from vae_jax.runs.prepare import Clock
 
 COLUMNS = {
   'steps_per_s': 'steps/s',
@@ -25,85 +29,92 @@ COLUMNS = {
 }
 
 
-class Outcome(NamedTuple):
-  """What a benchmark has measured."""
+class Benchmark(NamedTuple):
+  """What was measured of every member, and where it is written."""
 
   name: str
-  figures: dict  # name of a member -> its figures
+  members: dict[str, dict]  # name of a member -> its figures
   device: str
-  paths: list
+  paths: list[pathlib.Path]
 
   def summary(self) -> str:
     """A table, what limits the steps, the paths."""
     rows = [
-      (label, *(found.get(key) for key in COLUMNS))
-      for label, found in self.figures.items()
+      (label, *(values.get(key) for key in COLUMNS))
+      for label, values in self.members.items()
     ]
-    counts = sorted({found['rounds'] for found in self.figures.values()})
+    counts = sorted({values['rounds'] for values in self.members.values()})
     between = ' or '.join(map(str, counts))
     parts = [
       f'{self.name}: train steps on {self.device}, median of {between} rounds',
-      console.table(rows, ('', *COLUMNS.values())),
-      *(f'{label}: {roofline(f)}' for label, f in self.figures.items()),
+      table(rows, ('', *COLUMNS.values())),
+      *(f'{label}: {roofline(f)}' for label, f in self.members.items()),
       *(f'wrote: {path}' for path in self.paths),
     ]
     return '\n'.join(parts)
 
 
-def fit(name, members, out_dir, data_dir=None, started=None, trace=False):
-  """Measures every member; writes benchmark.json, a picture and, if asked, a
-  trace of the first member's steps: an Outcome."""
-  out_dir = pathlib.Path(out_dir)
-  for member in members:  # before any of them takes its time
-    run.check_batch(member.ex, len(devices_of(member.ex)))
-    run.prepare(member.ex, data_dir, run.Clock())
+def benchmark(
+  name: str,
+  members: list[Member],
+  out_dir,
+  data_dir=None,
+  started=None,
+  trace=False,
+) -> Benchmark:
+  """Measures every member by itself; writes benchmark.json, a picture and, if
+  asked, a trace of the first member's steps.
+
+  Raises Refused, ConfigError or DataError before any of them takes its time.
+  """
+  out_dir, clock = pathlib.Path(out_dir), Clock(started)
+  jobs = [job for m in members for job in plan.jobs([m], data_dir, clock)]
   out_dir.mkdir(parents=True, exist_ok=True)
-  found = {}
-  for i, member in enumerate(members):
-    label, ex = member.name or name, member.ex
-    console.say(f'[{i + 1}/{len(members)}] {label}')
-    # From the start of the process to the first step: for one member alone.
-    figures_of = bench.measure(ex, data_dir, started if i == 0 else None)
-    if i:
-      del figures_of['start_to_first_step_s']
-    found[label] = settings(ex) | figures_of
-    # Compiled programs take memory maps, see runs.PROGRAMS_HELD.
+  measured = {}
+  for i, job in enumerate(jobs):
+    label = job.title or name
+    say(f'[{i + 1}/{len(jobs)}] {label}')
+    values = throughput.measure(job, Clock() if i else clock)
+    if i:  # From the start of the process: for one member alone.
+      del values['start_to_first_step_s']
+    measured[label] = settings(job) | values
+    # Compiled programs take memory maps, see job.JOBS_HELD.
     jax.clear_caches()
+  device = directory.described(jobs[0].layout.devices)
+  whole = {'experiment': name, 'device': device, 'runs': measured}
   paths = [out_dir / 'benchmark.json']
-  device = records.described(devices_of(members[0].ex))
-  whole = {'experiment': name, 'device': device, 'runs': found}
   directory.write_json(paths[0], whole)
-  paths += results.save({'throughput': picture(name, found, device)}, out_dir)
+  paths += save({'throughput': picture(name, measured, device)}, out_dir)
   if trace:
-    paths += bench.profile(members[0].ex, out_dir / 'profile', data_dir)
-  return Outcome(name, found, device, paths)
+    paths += throughput.profile(jobs[0], out_dir / 'profile')
+  return Benchmark(name, measured, device, paths)
 
 
-def settings(ex) -> dict:
+def settings(job: Job) -> dict:
   """What a throughput depends on."""
   names = 'batch_size', 'latents', 'steps_per_call', 'precision', 'resident'
-  found = {name: getattr(ex, name) for name in names}
-  return found | {'devices': len(devices_of(ex))}
+  values = {name: getattr(job.ex, name) for name in names}
+  return values | {'devices': len(job.layout.devices)}
 
 
-def roofline(found: dict) -> str:
+def roofline(values: dict) -> str:
   """One line on what limits a step."""
-  share = found['gemm_share']
+  share = values['gemm_share']
   return (
-    f'nearer to the limit of {found["limit"]}: '
+    f'nearer to the limit of {values["limit"]}: '
     f'{100 * share:.0f} % of the GEMM peak of '
-    f'{found["gemm_peak_gflops"]:.0f} GFLOP/s '
-    f'({found["gflop_per_step"]:.3g} GFLOP need '
-    f'{share * found["ms_per_step"]:.3g} ms), '
-    f'{100 * found["bandwidth_share"]:.0f} % of the memory bandwidth of '
-    f'{found["bandwidth_gb_per_s"]:.0f} GB/s as XLA counts traffic'
+    f'{values["gemm_peak_gflops"]:.0f} GFLOP/s '
+    f'({values["gflop_per_step"]:.3g} GFLOP need '
+    f'{share * values["ms_per_step"]:.3g} ms), '
+    f'{100 * values["bandwidth_share"]:.0f} % of the memory bandwidth of '
+    f'{values["bandwidth_gb_per_s"]:.0f} GB/s as XLA counts traffic'
   )
 
 
-def picture(name, found, device):
+def picture(name: str, measured: dict[str, dict], device: str):
   """Images a second over the batch size, or a bar for each member."""
-  sizes = [f['batch_size'] for f in found.values()]
-  rates = [f['images_per_s'] for f in found.values()]
+  sizes = [f['batch_size'] for f in measured.values()]
+  rates = [f['images_per_s'] for f in measured.values()]
   title = f'{name}, train steps on {device}'
   if len(set(sizes)) == len(sizes) > 1:
     line = {size: [rate] for size, rate in zip(sizes, rates, strict=True)}
@@ -111,7 +122,7 @@ def picture(name, found, device):
     ends = 'ms_per_step_max', 'ms_per_step_min'
     spread = {
       f['batch_size']: tuple(1e3 * f['batch_size'] / f[end] for end in ends)
-      for f in found.values()
+      for f in measured.values()
     }
     return figures.lines(
       {'images per second': {label: line}},
@@ -119,5 +130,5 @@ def picture(name, found, device):
       title,
       ranges={label: spread},
     )
-  bars = dict(zip(found, rates, strict=True))
+  bars = dict(zip(measured, rates, strict=True))
   return figures.bars(bars, title=title, y_label='images per second')

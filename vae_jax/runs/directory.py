@@ -1,19 +1,160 @@
-"""Every file of a run directory."""
+"""Every file that a run or a grid has but its log and its checkpoints:
+config.json, results.json, sweep.json and sweep.csv."""
 
+import csv
+import importlib.metadata
 import json
 import math
 import os
 import pathlib
+import sys
+
+from vae_jax.config.experiment import Experiment
+from vae_jax.config.grid import Member
+from vae_jax.config.text import differences, rendered
+from vae_jax.console import say
+from vae_jax.data import Batch
+
+PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
-def read(run_dir) -> dict:
-  """results.json of a run that has ended, {} of one that has not."""
+class RunError(Exception):
+  """Why a run cannot start or go on, in one line."""
+
+
+class Refused(RunError):
+  """A run that cannot start as it was asked for."""
+
+
+class Interrupted(RunError):
+  """A signal stopped the runs; what they had learned is on disk."""
+
+  def __init__(self, line: str, number: int):
+    super().__init__(line)
+    self.signal = number
+
+
+def config_of(run_dir) -> dict | None:
+  """config.json of a run or a grid, None if there is none; or Refused.
+
+  A grid's has the names of its `runs` instead of fields.
+  """
+  path = pathlib.Path(run_dir) / 'config.json'
+  if not path.exists():
+    return None
+  try:
+    config = json.loads(path.read_text())
+    own = {} if 'runs' in config else {'fields': dict, 'example': dict}
+    kinds = {'experiment': str, 'overrides': list, **own}
+    for name, kind in kinds.items():
+      if not isinstance(config[name], kind):
+        raise ValueError(f'{name} is {config[name]!r:.60}')
+    return config
+  except (ValueError, KeyError, TypeError) as error:
+    raise Refused(f'{path} is not a config of ours: {error}') from error
+
+
+def refuse_other_run(config: dict | None, ex: Experiment, run_dir):
+  """Refused naming the fields if run_dir holds another experiment's run."""
+  if config is None:
+    return
+  if 'runs' in config:
+    raise Refused(choose_a_run(run_dir, config))
+  if fields := differences(config['fields'], rendered(ex)):
+    raise Refused(
+      f'{run_dir} holds a run of another configuration: {"; ".join(fields)}'
+    )
+
+
+def refuse_other_grid(run_dir, name: str):
+  """Refused if run_dir holds something else than a grid of this experiment."""
+  config = config_of(run_dir)
+  if config is None:
+    return
+  if 'runs' not in config:
+    raise Refused(f'{run_dir} holds a single run: give the grid another')
+  if config['experiment'] != name:
+    raise Refused(f'{run_dir} holds a grid of {config["experiment"]!r}')
+
+
+def choose_a_run(run_dir, config: dict) -> str:
+  """What to say where a single run was expected."""
+  names = config['runs']
+  more = f' and {len(names) - 5} more' if len(names) > 5 else ''
+  return f'{run_dir} holds a grid, choose a run: {", ".join(names[:5])}{more}'
+
+
+def write_config(
+  run_dir, name: str, member: Member, batch: Batch, devices, data_dir=None
+):
+  """config.json: the run's name, fields, package versions and devices, and
+  what a user of the model must know of its examples."""
+  versions = {p: importlib.metadata.version(p) for p in PACKAGES}
+  config = _command(name, member.changes, data_dir) | {
+    'fields': rendered(member.ex),
+    'versions': {'python': sys.version.split()[0], **versions},
+    'devices': described(devices),
+    'example': {
+      'shape': batch.shape,
+      'scale': batch.scale,
+      'classes': batch.classes,
+      'labelled': batch.label is not None,
+    },
+  }
+  write_json(pathlib.Path(run_dir) / 'config.json', config)
+
+
+def write_grid_config(run_dir, name: str, members, overrides, data_dir=None):
+  """config.json of a grid: what gives it again."""
+  runs = [member.name for member in members]
+  config = _command(name, overrides, data_dir) | {'runs': runs}
+  write_json(pathlib.Path(run_dir) / 'config.json', config)
+
+
+def _command(name, overrides, data_dir) -> dict:
+  return {
+    'experiment': name,
+    'overrides': list(overrides),
+    'data_dir': data_dir and str(pathlib.Path(data_dir).absolute()),
+  }
+
+
+def described(devices) -> str:
+  """'4 x cpu'."""
+  return f'{len(devices)} x {devices[0].device_kind}'
+
+
+def results_of(run_dir) -> dict:
+  """results.json of a run that has ended, {} of one that has not; a damaged
+  one is told, and counts as none."""
   path = pathlib.Path(run_dir) / 'results.json'
-  return json.loads(path.read_text()) if path.exists() else {}
+  if not path.exists():
+    return {}
+  try:
+    results = json.loads(path.read_text())
+    if not isinstance(results, dict):
+      raise ValueError(f'it holds {results!r:.60}')
+    return results
+  except ValueError as error:
+    say(f'warning: {path} is damaged ({error}): nothing in it is used')
+    return {}
+
+
+def write_sweep(run_dir, rows: list[dict], whole: dict):
+  """sweep.json with all that is known, sweep.csv with a row for each run."""
+  run_dir = pathlib.Path(run_dir)
+  write_json(run_dir / 'sweep.json', whole)
+  columns = list(dict.fromkeys(key for row in rows for key in row))
+  with (run_dir / 'sweep.csv').open('w', newline='') as file:
+    writer = csv.DictWriter(file, columns)
+    writer.writeheader()
+    writer.writerows(rows)
 
 
 def write_json(path: pathlib.Path, value):
-  """Writes strict JSON atomically, null for what is not finite."""
+  """Writes strict JSON atomically, null for what is not finite; makes the
+  directory if it is not there."""
+  path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'.{path.name}.tmp')
   text = json.dumps(finite(value), indent=2, allow_nan=False)
   temporary.write_text(text + '\n')
@@ -29,3 +170,12 @@ def finite(value):
   if isinstance(value, float) and not math.isfinite(value):
     return None
   return value
+
+
+def check_writable(path: pathlib.Path, flag: str):
+  """Refused, naming the flag, if nothing can be written there."""
+  there = next(p for p in (path, *path.absolute().parents) if p.exists())
+  if not there.is_dir():
+    raise Refused(f'--{flag}={path}: {there} is not a directory')
+  if not os.access(there, os.W_OK | os.X_OK):
+    raise Refused(f'--{flag}={path}: {there} cannot be written to')

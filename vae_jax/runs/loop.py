@@ -1,42 +1,53 @@
-"""The training loop on the host: call K steps, test, log, save, stop early."""
+"""The training loop on the host: call K steps, test, log, save, stop early.
+
+One path for one run and for many: every run has files of its own, with what it
+would have had alone.
+"""
 
 import contextlib
-import functools
+import pathlib
 import signal
+import time
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from vae_jax import config, console, training
+from vae_jax import data, training
+from vae_jax.config.experiment import Experiment
+from vae_jax.config.grid import Member
+from vae_jax.console import Bar, number
+from vae_jax.factors.objectives import Hyper
 from vae_jax.measures import pooled
-from vae_jax.training import checkpoint, feed, replicate
+from vae_jax.runs import stacked
+from vae_jax.runs.directory import Interrupted
+from vae_jax.runs.plan import Job
+from vae_jax.training import State, checkpoint, feed, log, replicate
+
+SAVE_EVERY_S = 60.0  # at least between checkpoints of several runs
+FIRST_TEST_S = 3.0  # what a test of several is taken to cost before there was
+TEST_SHARE = 0.03  # of the time of training, if --report_every is not given
 
 
-class RunError(Exception):
-  """Why a run cannot start or go on, in one line."""
+class Files(NamedTuple):
+  """One run's directory while its job is in the loop."""
+
+  member: Member
+  run_dir: pathlib.Path
+  state: State  # what was restored, or the first one, on the host
+  manager: checkpoint.Manager | None = None  # None if it is only measured
+  writer: log.Writer | None = None
 
 
-class Refused(RunError):
-  """A run that cannot start as it was asked for."""
+class Placed(NamedTuple):
+  """A job on the devices, ready for its next step."""
 
-
-class Interrupted(RunError):
-  """A signal stopped the run; what it had learned is on disk."""
-
-  def __init__(self, line: str, number: int):
-    super().__init__(line)
-    self.signal = number
-
-
-class Ready(NamedTuple):
-  """A run that could take its next step: state and hyper on the devices."""
-
-  ex: config.Experiment
-  splits: dict  # host batches
-  hyper: Any
-  state: training.State
-  devices: list
+  job: Job
+  runs: list[Files]
+  hyper: Hyper
+  state: State
+  test: data.Batch  # on the devices, or on the host if it does not fit there
+  shapes: list[dict]  # of every run's own measures, [] where none is padded
 
 
 class Signals:
@@ -53,75 +64,114 @@ class Signals:
 
   def __exit__(self, *error):
     """Gives them back."""
-    for number, handler in self.before.items():
-      signal.signal(number, handler)
+    for caught, handler in self.before.items():
+      signal.signal(caught, handler)
 
   def _catch(self, number, frame):
     del frame
     self.caught = signal.Signals(number)
 
 
-def loop(ready: Ready, manager, writer, clock):
-  """Trains to the last step: (state, test metrics, {steps_per_s, ...})."""
-  ex, splits, hyper, state, devices = ready
-  test_split = splits['test']
-  if feed.held(ex, test_split, devices):
-    test_split = replicate(test_split, devices)
-  total = ex.total_steps(splits['train'].size)
-  first = step = int(state.step)
-  examples = feed.of(ex, splits['train'], devices)
+def placed(job: Job, runs: list[Files]) -> Placed:
+  """The job's runs, as far as their files have come, on the devices."""
+  hyper, state = stacked.placed(job, [run.state for run in runs])
+  test = job.splits['test']
+  if feed.stays(job.ex, test, job.layout.devices):
+    test = replicate(test, job.layout.devices)
+  return Placed(job, runs, hyper, state, test, own_shapes(job))
+
+
+def own_shapes(job: Job) -> list[dict]:
+  """Name -> shape of the measures of every run alone, if any measure of the
+  widest is no plain number; else []."""
+  batch = job.splits['test']
+  if not stacked.several_sizes(job):
+    return []
+  by_size = {job.ex.latents: pooled.shapes(job.ex, batch)}
+  if not any(by_size[job.ex.latents].values()):
+    return []
+  for member in job.members:
+    if member.ex.latents not in by_size:
+      by_size[member.ex.latents] = pooled.shapes(member.ex, batch)
+  return [by_size[member.ex.latents] for member in job.members]
+
+
+def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
+  """Trains to the last step: (state, test measures of each run, rates).
+
+  Raises Interrupted after a signal, everything saved; `where` is the directory
+  with which the command goes on.
+  """
+  job, hyper, state = ready.job, ready.hyper, ready.state
+  first_R = np.array([int(run.state.step) for run in ready.runs])
+  first = step = int(first_R.min())
+  measure, tests = pooled.over(job.ex, job.ex.measures, job.layout), None
   with clock('compile'):
-    call = compiled_steps(ex, examples, hyper, state)
-    test = pooled.over(ex, ex.measures, devices)
-    tests = test(test_split, hyper, state)
-  if first == 0:
-    writer.scalars(0, prefixed('test', tests))
-  progress = console.Bar(total, start=first)
+    examples = examples_of(job, first_R)
+    call = compiled_steps(job.ex, examples, hyper, state)
+    if tested_often(job):
+      tests = tested(ready, measure, state)
+      first_rows(ready, tests)
+  bar, saved = Bar(job.total, start=first), time.monotonic()
   with (
     Signals() as signals,
-    contextlib.closing(progress),
+    contextlib.closing(bar),
     contextlib.closing(examples),
   ):
-    while step < total:
-      goal = min(total, next_report(ex, total, step))
+    while step < job.total:
+      goal = min(job.total, next_report(job.ex, job.total, step))
       with clock('train'):
         state, metrics = train_to(
-          goal, step, call, examples, hyper, state, progress, signals
+          goal, step, call, examples, hyper, state, bar, signals
         )
-      step = int(state.step)
-      with clock('evaluate'):
-        tests = test(test_split, hyper, state)
-      rates = throughput(ex, step - first, clock)
-      means = {k: float(v.mean()) for k, v in metrics.items() if len(v)}
-      del means['refused']
-      writer.scalars(
-        step, prefixed('train', means) | prefixed('test', tests) | rates
-      )
-      with clock('save'):
-        checkpoint.save(manager, step, state, {ex.monitor: tests[ex.monitor]})
-      stop_early(ex, metrics['refused'], signals, step, total, manager)
-  return state, tests, throughput(ex, step - first, clock)
+      step += len(metrics['refused'])
+      over = step >= job.total or signals.caught or not can_go_on(job, state)
+      latest = None
+      if over or worth_testing(job, clock):
+        with clock('evaluate'):
+          latest = tests = tested(ready, measure, state)
+        bar.notes = best(ready, tests)
+      rates = throughput(job.ex, step - first, clock)
+      report(ready, state, metrics, latest, rates)
+      if over or latest and worth_saving(job, saved):
+        with clock('save'):
+          save(ready, state, tests)
+        saved = time.monotonic()
+      if over:
+        break
+  if signals.caught and step < job.total:
+    line = f'{signals.caught.name} at step {step} of {job.total}: saved, go on'
+    raise Interrupted(f'{line} with --workdir={where}', int(signals.caught))
+  if tests is None:
+    with clock('evaluate'):
+      tests = tested(ready, measure, state)
+  return state, tests, throughput(job.ex, step - first, clock)
 
 
-def compiled_steps(ex, examples, hyper, state, options=None):
+def examples_of(job: Job, first_R):
+  """The feed of the job's runs, which have made first_R steps: [R]."""
+  seeds = [member.ex.seed for member in job.members]
+  firsts = [int(first) for first in first_R]
+  batch = job.splits['train']
+  order = feed.order_of(job.ex, batch.size, job.layout, seeds, firsts)
+  return feed.feed_of(order, batch)
+
+
+def compiled_steps(
+  ex: Experiment, examples, hyper: Hyper, state: State, options=None
+):
   """K steps over all devices, compiled for these arrays: a function of what
-  the feed gives, hyper and state, as train.over_devices orders them."""
-  f = functools.partial(training.steps, ex)
-  call = training.over_devices(
-    f, in_axes=examples.in_axes, devices=examples.devices
-  )
+  the feed gives, hyper and state, as training.over_devices orders them."""
+
+  def f(data, hyper, state, index, axis=None):
+    return training.steps(ex, data, hyper, state, index, axis)
+
+  call = examples.order.layout.steps(f, examples.data_axis)
   batch, index = examples(0, 0)
   return call.lower(batch, hyper, state, index).compile(options)
 
 
-def hasty():
-  """Compiler options for what runs once or not at all: on CPU, LLVM takes
-  seconds to optimise what XLA has made of it."""
-  on_cpu = jax.default_backend() == 'cpu'
-  return {'xla_backend_optimization_level': 0} if on_cpu else None
-
-
-def next_report(ex, total: int, step: int) -> int:
+def next_report(ex: Experiment, total: int, step: int) -> int:
   """The step of the next test and checkpoint: by default ten a run, at whole
   calls of K steps."""
   every = ex.report_every
@@ -131,41 +181,46 @@ def next_report(ex, total: int, step: int) -> int:
 
 
 def train_to(
-  goal, step, call, examples, hyper, state, progress, signals, end=np.any
+  goal, step, call, examples, hyper: Hyper, state: State, bar, signals
 ):
-  """Calls of K steps from `step` to the goal: (State, metrics of every step).
+  """Calls of K steps from `step` to the goal: (State, metrics of every step and
+  run [K, R]).
 
   Reads the metrics of a call while the next one runs. Ends early on a signal or
-  once updates were refused, in any run or as `end` says.
+  once updates were refused in every run.
   """
+  layout, k = examples.order.layout, examples.order.ex.steps_per_call
   running, parts = None, []
   while step < goal and not signals.caught:
-    count = min(goal - step, examples.ex.steps_per_call)
+    count = min(goal - step, k)
     batch, index = examples(step, count)
     state, metrics = call(batch, hyper, state, index)
     step += count
-    if running:
-      refused = fetch(running, parts, progress)['refused']
-      if end((refused > 0).any(0)):
-        break
+    if running and (fetched(running, layout, parts, bar) > 0).any(0).all():
+      break
     running = (step, count, metrics)
   if running:
-    fetch(running, parts, progress)
-  names = parts[0] if parts else ['refused']
-  metrics = {k: np.concatenate([p[k] for p in parts] or [[]]) for k in names}
+    fetched(running, layout, parts, bar)
+  none = {'refused': np.zeros((0, len(examples.order.seeds)), np.int32)}
+  names = parts[0] if parts else none
+  parts = parts or [none]
+  metrics = {k: np.concatenate([part[k] for part in parts]) for k in names}
   return jax.block_until_ready(state), metrics
 
 
-def fetch(running, parts, progress):
-  """The metrics of a running call on the host, also appended to parts."""
+def fetched(running, layout, parts: list, bar: Bar):
+  """Appends the metrics of a running call to parts: updates refused, [K, R]."""
   step, count, metrics_K = running
-  part = {k: v[:count] for k, v in jax.device_get(metrics_K).items()}
+  part = {
+    name: layout.per_step(value)[:count]
+    for name, value in jax.device_get(metrics_K).items()
+  }
   parts.append(part)
-  progress.update(step, loss=float(part['loss'][-1].mean()))
-  return part
+  bar.update(step, loss=float(part['loss'][-1].mean()))
+  return part['refused']
 
 
-def throughput(ex, steps: int, clock) -> dict[str, float]:
+def throughput(ex: Experiment, steps: int, clock) -> dict[str, float]:
   """Steps and images per second of training, compiling and testing apart."""
   seconds = clock.seconds.get('train', 0.0)
   if not steps or not seconds:
@@ -174,25 +229,95 @@ def throughput(ex, steps: int, clock) -> dict[str, float]:
   return {'steps_per_s': rate, 'images_per_s': rate * ex.batch_size}
 
 
-def prefixed(split: str, metrics: dict) -> dict:
+def tested(ready: Placed, measure, state: State) -> list[dict]:
+  """The test measures of every run, of its own latents alone."""
+  values = measure(ready.test, ready.hyper, state)
+  if not ready.shapes:
+    return values
+  pairs = zip(values, ready.shapes, strict=True)
+  return [pooled.cut(one, own) for one, own in pairs]
+
+
+def tested_often(job: Job) -> bool:
+  """Whether every report has a test: of one run, or because it was asked for.
+  All of several runs are tested at once, and that takes its time."""
+  return len(job.members) == 1 or bool(job.ex.report_every)
+
+
+def worth_testing(job: Job, clock) -> bool:
+  """Whether testing and saving have cost little of the time so far."""
+  spent = clock.seconds.get('evaluate', FIRST_TEST_S)
+  spent += clock.seconds.get('save', 0.0)
+  return tested_often(job) or spent < TEST_SHARE * clock.seconds['train']
+
+
+def worth_saving(job: Job, saved: float) -> bool:
+  """Whether it is time for checkpoints, the last ones being of `saved`."""
+  return len(job.members) == 1 or time.monotonic() - saved > SAVE_EVERY_S
+
+
+def refused(job: Job, state: State):
+  """Updates that were refused in every run: [R]."""
+  return job.layout.per_run(jax.device_get(state.refused))
+
+
+def can_go_on(job: Job, state: State) -> bool:
+  """Whether any run still makes steps."""
+  return not refused(job, state).all()
+
+
+def first_rows(ready: Placed, tests: list[dict]):
+  """The test figures before the first step, of runs that begin."""
+  for run, values in zip(ready.runs, tests, strict=True):
+    if not int(run.state.step) and not log.rows(run.run_dir):
+      run.writer.scalars(0, prefixed('test', values))
+
+
+def report(ready: Placed, state: State, metrics, tests, rates):
+  """A line in every run's metrics.jsonl on the steps that it has made."""
+  step_R = ready.job.layout.per_run(jax.device_get(state.step))
+  for r, run in enumerate(ready.runs):
+    # A run that was ahead has made only the last of these steps, one that
+    # diverged only the first.
+    good_K = metrics['refused'][:, r] == 0
+    made = min(good_K.sum(), step_R[r] - int(run.state.step))
+    if not made:
+      continue
+    at = np.flatnonzero(good_K)[-made:]
+    means = {
+      name: float(value[at, r].mean())
+      for name, value in metrics.items()
+      if name != 'refused'
+    }
+    values = prefixed('test', tests[r]) if tests else {}
+    row = prefixed('train', means) | values | rates
+    run.writer.scalars(int(step_R[r]), row)
+
+
+def prefixed(split: str, values: dict) -> dict:
   """{'loss': 1} -> {'test/loss': 1}."""
-  return {f'{split}/{name}': value for name, value in metrics.items()}
+  return {f'{split}/{name}': value for name, value in values.items()}
 
 
-def stop_early(ex, refused_K, signals, step: int, total: int, manager):
-  """RunError after an update that was not finite or a signal."""
-  if refused_K.any():
-    raise RunError(not_finite(ex, step))
-  if signals.caught and step < total:
-    run_dir = manager.directory.parent
-    raise Interrupted(
-      f'{signals.caught.name} at step {step} of {total}: saved, go on with '
-      f'--workdir={run_dir}',
-      int(signals.caught),
-    )
+def best(ready: Placed, tests: list[dict]) -> dict[str, Any]:
+  """What the bar says of the best of several runs so far."""
+  if len(tests) == 1:
+    return {}
+  values = [one[ready.job.ex.monitor] for one in tests]
+  least = int(np.argmin(np.nan_to_num(values, nan=np.inf)))
+  return {'best': f'{number(values[least])} {ready.runs[least].member.name}'}
 
 
-def not_finite(ex, step: int) -> str:
+def save(ready: Placed, state: State, tests: list[dict]):
+  """A checkpoint of every run, at its own size, in its own directory."""
+  own = [run.state for run in ready.runs]
+  states, monitor = stacked.apart(ready.job, state, own), ready.job.ex.monitor
+  for run, one, values in zip(ready.runs, states, tests, strict=True):
+    figure = {monitor: values[monitor]}
+    checkpoint.save(run.manager, int(one.step), one, figure)
+
+
+def not_finite(ex: Experiment, step: int) -> str:
   """The line on a run whose last good step was this one."""
   return (
     f'step {step + 1}: the loss or a gradient was not finite; the parameters '

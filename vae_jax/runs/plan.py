@@ -1,47 +1,156 @@
-"""What a grid will do: in which programs its runs train, and if they fit."""
+"""Which runs train together, and whether they fit: nothing runs yet.
 
+Runs share a job if they differ in nothing but leaves of Hyper, the seed and,
+where every factor can be masked, the number of latents: all then have the
+widest run's shapes.
+"""
+
+import dataclasses
+import inspect
 import os
+from typing import NamedTuple
 
 import jax
 
-from vae_jax import console, data
-from vae_jax.runs import padding, run, sweep
-from vae_jax.runs.loop import Refused
-from vae_jax.training import feed
-from vae_jax.training.devices import devices_of
+from vae_jax import config, data
+from vae_jax.config.experiment import Experiment
+from vae_jax.config.grid import Member
+from vae_jax.console import counted, in_bytes
+from vae_jax.factors.objectives import Hyper
+from vae_jax.runs.directory import Refused
+from vae_jax.runs.prepare import Clock, abstract, check, check_batch
+from vae_jax.training.devices import Layout, ManyRuns, OneRun, devices_of
 
+# On two CPU cores eight wide models took 2.5 times as long side by side as one
+# after another. That accelerators gain is published, not measured here.
+SIDE_BY_SIDE = {'cpu': False}
+# State, gradients and updates of a run, and its metrics.
+COPIES = 4
 SHARE = 0.8  # of a device's memory that a sweep may fill
 
 
-def programs(members, data_dir=None) -> list[sweep.Program]:
-  """The members in programs whose runs fit on the devices together.
+class Job(NamedTuple):
+  """Runs that train together, on the host."""
 
-  Runs whose data streams train one after another. Refused if not even one run
-  of a program fits.
+  members: list[Member]  # R of them, each with its own number of latents
+  ex: Experiment  # that of the widest
+  layout: Layout
+  splits: dict[str, data.Batch]
+  run_bytes: int = 0  # of one run's state, where there are several
+
+  @property
+  def total(self) -> int:
+    """Steps of each run."""
+    return self.ex.total_steps(self.splits['train'].size)
+
+  @property
+  def title(self) -> str:
+    """'15 runs together, latents=2_seed=0 to latents=64_seed=2'."""
+    names = [member.name for member in self.members]
+    if len(names) == 1:
+      return names[0]
+    return f'{len(names)} runs together, {names[0]} to {names[-1]}'
+
+
+def jobs(members: list[Member], data_dir=None, clock=None) -> list[Job]:
+  """The members in as few jobs as fit on the devices, in the members' order.
+
+  Loads every dataset and raises what any member would be refused for: Refused,
+  ConfigError or DataError, before anything is compiled or written.
   """
-  found = []
-  for program in sweep.programs(members):
-    devices = devices_of(program.ex)
-    split = data.load(program.ex.dataset, data_dir)['train']
-    if len(program.members) == 1 or not feed.held(program.ex, split, devices):
-      found += [sweep.Program([m], m.ex) for m in program.members]
-      continue
-    each, room = run_bytes(program, split), SHARE * memory(devices)
-    pieces = sweep.chunks(program, each, room, len(devices))
-    if not pieces:
-      raise Refused(
-        f'{program.members[0].name} needs {size(sweep.COPIES * each)}, and a '
-        f'device has {size(room)} for it'
-      )
-    found += pieces
-  return found
+  groups = {}
+  for member in members:
+    groups.setdefault(shared(member.ex), []).append(member)
+  clock = clock or Clock()
+  planned = [planned_group(group, data_dir, clock) for group in groups.values()]
+  return [job for group in planned for job in group]
 
 
-def run_bytes(program, split) -> int:
-  """Bytes of the state of one run of this program."""
-  one = jax.tree.map(lambda x: x[:1], split)
-  state = run.abstract(program.ex, one, jax.local_devices()[:1])
-  return padding.size((state.params, state.opt_state))
+def planned_group(members: list[Member], data_dir, clock) -> list[Job]:
+  """The jobs of members that could all share one."""
+  ex = widest(members)
+  check_batch(ex, len(devices_of(ex)))
+  with clock('data'):
+    splits = data.load(ex.dataset, data_dir)
+  check(ex, splits)
+  members = [sized(member, splits['test']) for member in members]
+  devices = devices_of(ex)
+  if len(members) == 1:
+    return [Job(members, members[0].ex, OneRun(devices), splits)]
+  job = Job(members, widest(members), None, splits, run_bytes(ex, splits))
+  return chunks(job, devices, SHARE * memory(devices))
+
+
+def sized(member: Member, batch: data.Batch) -> Member:
+  """The member with the number of latents that it has on this data."""
+  if member.ex.latents is not None:
+    return member
+  return member._replace(ex=config.sized(member.ex, batch))
+
+
+def chunks(job: Job, devices, room: float) -> list[Job]:
+  """The job in pieces whose runs fit on the devices together, `room` bytes on
+  each; Refused if not even one run fits."""
+  each = COPIES * max(1, job.run_bytes)
+  most = len(devices) * int(room // each)
+  if not most:
+    raise Refused(
+      f'{job.members[0].name} needs {in_bytes(each)}, and a device has '
+      f'{in_bytes(room)} for it'
+    )
+  starts = range(0, len(job.members), most)
+  return [only(job, job.members[i : i + most], devices) for i in starts]
+
+
+def only(job: Job, members: list[Member], devices=None) -> Job:
+  """The job with these of its members alone."""
+  devices = devices or job.layout.devices
+  if len(members) == 1:
+    layout = OneRun(devices)
+  else:
+    layout = ManyRuns(devices, len(members), side_by_side(job.ex, devices))
+  return job._replace(members=members, ex=widest(members), layout=layout)
+
+
+def side_by_side(ex: Experiment, devices) -> bool:
+  """Whether a device's runs are vmapped, not trained one after another."""
+  if ex.stack != 'auto':
+    return ex.stack == 'vmap'
+  return SIDE_BY_SIDE.get(devices[0].platform, True)
+
+
+def shared(ex: Experiment) -> str:
+  """Text that is equal for two runs if one job can train both."""
+  free = {f.name for f in dataclasses.fields(Hyper)} | {'seed'}
+  if maskable(ex):
+    free.add('latents')
+  texts = config.rendered(ex)
+  return str({name: t for name, t in texts.items() if name not in free})
+
+
+def maskable(ex: Experiment) -> bool:
+  """Whether a run with fewer latents is this one with some switched off."""
+  if ex.latents is None:
+    return False
+  factors = [config.parts(f)[0] for f in (ex.network, ex.critic) if f]
+  # A function of the user's own does not say so: its code may be laid out in
+  # any way.
+  declared = all(getattr(f, 'maskable', False) for f in factors)
+  takes_mask = 'z_mask' in inspect.signature(ex.posterior).parameters
+  return declared and takes_mask and ex.prior(ex.latents).maskable
+
+
+def widest(members: list[Member]) -> Experiment:
+  """The experiment among these with the most latents."""
+  return max((m.ex for m in members), key=lambda ex: ex.latents or 0)
+
+
+def run_bytes(ex: Experiment, splits: dict[str, data.Batch]) -> int:
+  """Bytes of the parameters and the optimizer's state of one run."""
+  one = jax.tree.map(lambda x: x[:1], splits['train'])
+  state = abstract(ex, one, jax.local_devices()[0])
+  leaves = jax.tree.leaves((state.params, state.opt_state))
+  return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
 
 def memory(devices) -> float:
@@ -51,28 +160,14 @@ def memory(devices) -> float:
   return stats.get('bytes_limit', host / len(devices))
 
 
-def described(found) -> list[str]:
+def described(planned: list[Job]) -> list[str]:
   """Lines for the user: how many programs, and what each of them trains."""
-  runs = sum(len(program.members) for program in found)
-  programs = console.counted(len(found), 'program')
-  lines = [f'plan: {console.counted(runs, "run")} in {programs}']
-  for program in found:
-    count = len(program.members)
+  runs = sum(len(job.members) for job in planned)
+  programs = counted(len(planned), 'program')
+  lines = [f'plan: {counted(runs, "run")} in {programs}']
+  for job in planned:
+    count = len(job.members)
     if count > 1:
-      needed = size(count * sweep.COPIES * program.run_bytes)
-      lines.append(f'  {title(program)}: about {needed}')
+      needed = in_bytes(count * COPIES * job.run_bytes)
+      lines.append(f'  {job.title}: about {needed}')
   return lines
-
-
-def title(program) -> str:
-  """'15 runs together, latents=2_seed=0 to latents=64_seed=2'."""
-  names = [member.name for member in program.members]
-  if len(names) == 1:
-    return names[0]
-  return f'{len(names)} runs together, {names[0]} to {names[-1]}'
-
-
-def size(count: float) -> str:
-  """Bytes in words: '12 MB'."""
-  unit = next((u for u in (1e9, 1e6) if count >= u), 1e3)
-  return f'{count / unit:.3g} { {1e9: "GB", 1e6: "MB", 1e3: "kB"}[unit] }'

@@ -12,9 +12,10 @@ from vae_jax.config import ConfigError
 from vae_jax.config.text import restored
 from vae_jax.factors import posteriors
 from vae_jax.measures.trained import Trained, by
-from vae_jax.runs import records, run
-from vae_jax.runs.loop import Refused
-from vae_jax.training import checkpoint
+from vae_jax.runs import directory
+from vae_jax.runs.directory import Refused
+from vae_jax.runs.job import newest
+from vae_jax.runs.prepare import abstract
 
 NUMBERS = {'count': '64', 'seed': '0'}  # and their defaults, as flags say them
 
@@ -22,29 +23,22 @@ NUMBERS = {'count': '64', 'seed': '0'}  # and their defaults, as flags say them
 def load(run_dir) -> Trained:
   """The newest good checkpoint of a run, ready to encode and decode.
 
-  Needs neither the run's dataset nor its experiment file. Raises Refused,
-  ConfigError or CheckpointError with one clear line.
+  Needs the run's dataset as little as what it was trained, measured and
+  reported by: its optimizer's state and those functions stay where they are.
+  Raises Refused, ConfigError or CheckpointError with one clear line.
   """
-  found = records.read(run_dir)
+  found = directory.config_of(run_dir)
   if found is None:
     raise Refused(f'{run_dir} holds no run')
   if 'runs' in found:
-    raise Refused(records.grid_of(run_dir, found))
-  ex = restored(found['fields'])
+    raise Refused(directory.choose_a_run(run_dir, found))
+  ex = restored(found['fields'], model_only=True)
   batch = blank(found['example'])
   ex = config.sized(ex, batch)
-  manager = checkpoint.open(pathlib.Path(run_dir) / 'checkpoints', ex.monitor)
-  try:
-    like = run.abstract(ex, batch, jax.local_devices()[:1])
-    loaded = checkpoint.restore(manager, like)
-  finally:
-    checkpoint.close(manager)
-  if loaded is None:
-    raise Refused(f'{run_dir} holds no checkpoint: train it first')
-  state, step, notes = loaded
-  for note in notes:
-    console.say(f'warning: {note}')
-  return Trained(ex, {'test': batch}, ex.hyper(), state, [], {'step': step})
+  like = abstract(ex, batch, jax.local_devices()[0]).replace(opt_state=())
+  state = newest(run_dir, like, ex.monitor, partial=True)
+  results = {'step': int(state.step)}
+  return Trained(ex, {'test': batch}, ex.hyper(), state, results=results)
 
 
 def use(mode: str, run_dir, source, out_dir, count: str, seed: str):

@@ -45,7 +45,6 @@ def open(directory, monitor=None, lowest=True) -> Manager:
   """
   from orbax.checkpoint import checkpoint_managers as policies
 
-  _hush()
   directory = Path(directory).absolute()
   score = _score(monitor, lowest)
   keep = [policies.LatestN(2)]
@@ -87,8 +86,9 @@ def _score(monitor, lowest):
   return score
 
 
-def _hush():
-  """Mutes orbax where it only repeats what reaches us as an exception.
+def quiet():
+  """Mutes orbax, in the whole process, where it only repeats what reaches us as
+  an exception: for a program, not for a library.
 
   When one of many reads or writes fails, orbax closes its event loop at once,
   and each of the others complains from a thread of its own.
@@ -151,19 +151,20 @@ def save(manager, step: int, state, metrics: dict[str, float]) -> bool:
     )
 
 
-def restore(manager, target_state, repair=False, at=None):
+def restore(manager, target_state, repair=False, at=None, partial=False):
   """The newest undamaged (state, step, notes), or None without a checkpoint.
 
   The state is placed like `target_state`, whose leaves are arrays or
   ShapeDtypeStructs with shardings; `notes` are lines about damaged steps, which
-  `repair` deletes (orbax refuses to save below them). `at` asks for one step.
+  `repair` deletes (orbax refuses to save below them). `at` asks for one step,
+  `partial` for no more leaves than the target has.
   Raises CheckpointError if none is good, or if a leaf does not fit the target.
   """
   wait(manager)
   damaged = {}
   for step in reversed(steps(manager)) if at is None else [at]:
     try:
-      state = _read(manager, step, target_state)
+      state = _read(manager, step, target_state, partial)
     except Damage as why:
       damaged[step] = why
       continue
@@ -188,13 +189,13 @@ def _repair(manager, damaged):
       shutil.rmtree(path, ignore_errors=True)
 
 
-def _read(manager, step, target_state):
+def _read(manager, step, target_state, partial):
   """The state of one step; raises Damage, or CheckpointError on a misfit."""
   import orbax.checkpoint as ocp
 
   sealed = _item(manager, step, 'leaves', ocp.args.JsonRestore())
   records = checksums.unseal(sealed)
-  if why := checksums.misfit(records, target_state):
+  if why := checksums.misfit(records, target_state, partial):
     raise CheckpointError(f'{manager.directory}: checkpoint {step} {why}')
   arrays = _item(manager, step, 'state', ocp.args.StandardRestore())
   return checksums.unpack(arrays, records, target_state)

@@ -36,8 +36,9 @@ def unseal(sealed) -> dict:
   return records
 
 
-def misfit(records, target_state) -> str | None:
-  """What the first leaf that differs from the target is, None if all fit."""
+def misfit(records, target_state, partial: bool = False) -> str | None:
+  """What the first leaf that differs from the target is, None if all fit; the
+  target may lack some if it is `partial`."""
   target = _flat(target_state)
   for name, leaf in target.items():
     if name not in records:
@@ -45,7 +46,7 @@ def misfit(records, target_state) -> str | None:
     there = {what: records[name][what] for what in ('dtype', 'shape')}
     if there != _kind(leaf):
       return f'has {name} as {_words(there)}, not {_words(_kind(leaf))}'
-  extra = [name for name in records if name not in target]
+  extra = [name for name in records if name not in target and not partial]
   return f'has an unexpected leaf {extra[0]}' if extra else None
 
 

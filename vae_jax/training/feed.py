@@ -1,65 +1,97 @@
 """Examples for the next call of K steps: resident on the devices, or streamed.
 
-A feed is called with (start, count) and gives (data, index [D, K, B/D]); a
-padded step has index -1. Both kinds give the same run.
+A feed is called with (start, count) and gives (data, index): the examples of
+`count` steps from `start` are data.take(index), laid as its layout lays them; a
+step that is not to be made has index -1. Both kinds give the same run.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
-import jax
 import numpy as np
-from jax.sharding import PartitionSpec
 
 from vae_jax import data
-from vae_jax.training.devices import replicate, sent, sharded
+from vae_jax.config.experiment import Experiment
+from vae_jax.training.devices import Layout, replicate, sent
 
 # A split that is larger than this share of a device's memory is streamed.
 SHARE = 0.4
 HOST_BYTES = 4e9  # what counts as the memory of a device that does not say
 
 
-def of(ex, batch, devices):
-  """The feed of a training split that ex.resident asks for."""
-  kind = Resident if held(ex, batch, devices) else Streamed
-  return kind(ex, batch, devices)
+class Order(NamedTuple):
+  """Which examples the runs of a job see at each step."""
+
+  ex: Experiment
+  n: int  # training examples
+  layout: Layout
+  seeds: tuple[int, ...]  # of each run
+  firsts: tuple[int, ...]  # steps that each run has made already
+
+  def index(self, start: int, count: int):
+    """The rows of `count` steps as the layout lays them on the devices."""
+    return self.layout.lay(self.rows(start, count))
+
+  def rows(self, start: int, count: int):
+    """Positions of the examples of `count` steps, for every run, padded to K
+    steps with -1; a run that is ahead waits: [R, K, B]."""
+    by_seed = {seed: self.row(seed, start, count) for seed in set(self.seeds)}
+    index_RKB = np.stack([by_seed[seed] for seed in self.seeds])
+    for index_KB, first in zip(index_RKB, self.firsts, strict=True):
+      index_KB[: max(0, first - start)] = -1
+    return index_RKB
+
+  def row(self, seed: int, start: int, count: int):
+    """The positions for one seed: [K, B]."""
+    size = self.ex.batch_size
+    index_KB = np.full((self.ex.steps_per_call, size), -1, np.int32)
+    order = data.order(seed, self.n, start * size, count * size)
+    index_KB[:count] = order.reshape(count, size)
+    return index_KB
 
 
-def held(ex, batch, devices) -> bool:
+def order_of(
+  ex: Experiment, n: int, layout: Layout, seeds=None, firsts=None
+) -> Order:
+  """The Order of runs with these seeds that have made so many steps, of ex
+  before its first step if they are not said."""
+  seeds = (ex.seed,) if seeds is None else tuple(seeds)
+  firsts = (0,) * len(seeds) if firsts is None else tuple(firsts)
+  return Order(ex, n, layout, seeds, firsts)
+
+
+def feed_of(order: Order, batch: data.Batch):
+  """The feed of a training split that the experiment's `resident` asks for."""
+  kept = stays(order.ex, batch, order.layout.devices)
+  return Resident(order, batch) if kept else Streamed(order, batch)
+
+
+def stays(ex: Experiment, batch: data.Batch, devices) -> bool:
   """Whether a split is to stay on the devices."""
   asked = {'always': True, 'never': False}
   return asked.get(ex.resident, fits(batch, devices))
 
 
-def fits(batch, devices) -> bool:
+def fits(batch: data.Batch, devices) -> bool:
   """Whether a split can stay on every device, beside the training."""
   stats = devices[0].memory_stats() or {}
   room = stats.get('bytes_limit', HOST_BYTES / len(devices))
   return batch.x.nbytes <= SHARE * room
 
 
-def step_index(ex, n: int, devices, start: int, count: int):
-  """Examples of `count` steps from `start`, padded with -1: [D, K, B/D]."""
-  size = ex.batch_size
-  index = np.full((ex.steps_per_call, size), -1, np.int32)
-  order = data.order(ex.seed, n, start * size, count * size)
-  index[:count] = order.reshape(count, size)
-  split = index.reshape(len(index), len(devices), size // len(devices))
-  return np.ascontiguousarray(split.swapaxes(0, 1))
-
-
 class Resident:
   """The whole split on every device; a call sends the index alone."""
 
-  in_axes = (None, None, None, 0)
+  data_axis = None
 
-  def __init__(self, ex, batch, devices):
-    self.ex, self.n, self.devices = ex, batch.size, devices
-    self.placed = replicate(batch, devices)
+  def __init__(self, order: Order, batch: data.Batch):
+    self.order = order
+    self.placed = replicate(batch, order.layout.devices)
 
   def __call__(self, start: int, count: int):
     """(split, index of these steps)."""
-    index = step_index(self.ex, self.n, self.devices, start, count)
-    return self.placed, sent(index, self.devices)
+    index = self.order.index(start, count)
+    return self.placed, sent(index, self.order.layout.devices)
 
   def close(self):
     """Nothing to end."""
@@ -68,19 +100,21 @@ class Resident:
 class Streamed:
   """K steps' examples at a time, gathered by a thread while a call runs."""
 
-  in_axes = (0, None, None, 0)
+  data_axis = 0
 
-  def __init__(self, ex, batch, devices):
-    self.ex, self.batch, self.devices = ex, batch, devices
-    self.sharding = sharded(devices, PartitionSpec('devices'))
+  def __init__(self, order: Order, batch: data.Batch):
+    self.order, self.batch = order, batch
     self.pool = ThreadPoolExecutor(1, 'feed')
     self.ahead = {}  # first step -> future superbatch
 
   def __call__(self, start: int, count: int):
-    """(superbatch [D, K * B/D, ...], index into it) of these steps."""
-    wanted = self.ahead.pop(start, None) or self._ask(start)
+    """(superbatch [D, N, ...], index into it) of these steps."""
+    asked = self.ahead.pop(start, None) or self._ask(start)
     self.ahead = {start + count: self._ask(start + count)}
-    return wanted.result(), self._index(count)
+    superbatch, at = asked.result()
+    made = self.order.index(start, count) >= 0
+    index = np.where(made, at, -1)
+    return superbatch, sent(index, self.order.layout.devices)
 
   def close(self):
     """Ends the thread."""
@@ -90,16 +124,10 @@ class Streamed:
     return self.pool.submit(self._gather, start)
 
   def _gather(self, start):
-    # All K steps, even if fewer are asked for: only the index tells them apart.
-    ex, n = self.ex, self.batch.size
-    index = step_index(ex, n, self.devices, start, ex.steps_per_call)
-    parts = self.batch.take(index.reshape(len(self.devices), -1))
-    return jax.device_put(parts, self.sharding)
-
-  def _index(self, count):
-    k, devices = self.ex.steps_per_call, len(self.devices)
-    index = np.arange(k * self.ex.batch_size // devices, dtype=np.int32)
-    index = index.reshape(k, -1)
-    index[count:] = -1
-    index = np.broadcast_to(index, (devices, *index.shape))
-    return sent(index, self.devices)
+    # All K steps of every run, even if fewer are asked for: only the index
+    # tells them apart.
+    order = self.order._replace(firsts=(0,) * len(self.order.seeds))
+    rows_RKB = order.rows(start, order.ex.steps_per_call)
+    positions_DN, at = order.layout.streamed(rows_RKB, order.seeds)
+    parts = self.batch.take(positions_DN)
+    return sent(parts, order.layout.devices), at

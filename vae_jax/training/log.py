@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
+from vae_jax.console import counted, say
+
 
 class Writer(NamedTuple):
   """The open metrics.jsonl of a run, and its TensorBoard (or None)."""
@@ -51,23 +53,48 @@ def open(run_dir, tensorboard=True, resume_step: int | None = None) -> Writer:
   return Writer(path.open('a', encoding='utf-8'), board)
 
 
-def read(run_dir) -> list[dict]:
-  """The rows of metrics.jsonl, None where a value was not finite; [] if new."""
+def rows(run_dir) -> list[dict]:
+  """The rows of metrics.jsonl, None where a value was not finite; [] if new.
+
+  What is damaged is left out and told, but for a last line without an end: a
+  killed process leaves one.
+  """
   path = Path(run_dir) / 'metrics.jsonl'
-  return _rows(path) if path.exists() else []
+  if not path.exists():
+    return []
+  lines = path.read_text(encoding='utf-8', errors='replace').split('\n')[:-1]
+  good = [row for row in map(_row, lines) if row is not None]
+  if bad := len(lines) - len(good):
+    what = f'{counted(bad, "line")} of {len(lines)}'
+    say(f'warning: {path}: {what} damaged and left out')
+  return good
 
 
-def _rows(path):
-  """Every complete line: a killed process may leave half of the last one."""
-  lines = path.read_text(encoding='utf-8').split('\n')[:-1]
-  return [json.loads(line) for line in lines]
+def _row(line: str) -> dict | None:
+  """The row that was written as this line, None if it cannot be one."""
+  try:
+    row = json.loads(line)
+  except ValueError:
+    return None
+  if not isinstance(row, dict) or type(row.get('step')) is not int:
+    return None
+  return row if all(map(_is_figure, row.values())) else None
+
+
+def _is_figure(value) -> bool:
+  """Whether a finite number, None in the place of another, or a list."""
+  if isinstance(value, list):
+    return all(map(_is_figure, value))
+  return (
+    value is None or isinstance(value, int | float) and math.isfinite(value)
+  )
 
 
 def _drop_rows_after(path, step):
-  rows = [row for row in _rows(path) if step is None or row['step'] <= step]
+  kept = [r for r in rows(path.parent) if step is None or r['step'] <= step]
   spare = path.with_suffix('.tmp')
   spare.write_text(
-    ''.join(json.dumps(row) + '\n' for row in rows), encoding='utf-8'
+    ''.join(json.dumps(row) + '\n' for row in kept), encoding='utf-8'
   )
   os.replace(spare, path)
 

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 
 import jax
 import numpy as np
@@ -11,7 +10,7 @@ from vae_jax.images import image_quality
 from vae_jax.measures import baselines, per_example, pooled, rivals
 from vae_jax.measures.trained import Trained
 from vae_jax.reports import claims
-from vae_jax.runs import directory, results, run
+from vae_jax.training.devices import OneRun
 
 
 @pytest.fixture
@@ -26,9 +25,9 @@ def trained(tiny, tiny_data):
   )
   hyper = ex.hyper()
   state = training.init(jax.random.key(0), ex, hyper, tiny_data['train'])
-  test = pooled.over(ex, ex.measures, jax.local_devices()[:1])
-  figures = test(tiny_data['test'], hyper, state)
-  return Trained(ex, tiny_data, hyper, state, [], figures)
+  measure = pooled.over(ex, ex.measures, OneRun(jax.local_devices()[:1]))
+  [results] = measure(tiny_data['test'], hyper, state)
+  return Trained(ex, tiny_data, hyper, state, [], results)
 
 
 def test_a_baseline_is_measured_on_the_images_that_the_model_saw(trained):
@@ -95,37 +94,3 @@ def test_quality_of_many_images_is_that_of_each(monkeypatch):
   wanted = image_quality(a, b)
   for name, value in rivals.quality_N(a, b).items():
     np.testing.assert_allclose(value, wanted[name], rtol=1e-5)
-
-
-def test_the_summary_shows_measures_beside_the_rivals(trained, tmp_path):
-  trained.results['step'] = 0
-  outcome = results.Outcome(
-    'tiny', rivals.with_baselines(trained), tmp_path, ['a.png'], {'train': 2}
-  )
-  trained.results['verdicts'] = ['beats nothing']
-  text = outcome.summary()
-  for wanted in ('noisy input', 'psnr_db', 'verdict: beats nothing', 'a.png'):
-    assert wanted in text
-  assert 'train 2.0 s' in text
-
-
-def test_json_stays_strict_where_a_figure_is_not_finite(tmp_path):
-  path = tmp_path / 'results.json'
-  nan, infinite = float('nan'), float('inf')
-  directory.write_json(path, {'a': 1.5, 'b': {'c': nan}, 'd': [infinite, 2]})
-  found = json.loads(path.read_text(), parse_constant=pytest.fail)
-  assert found == {'a': 1.5, 'b': {'c': None}, 'd': [None, 2]}
-
-
-def test_what_was_measured_is_written_even_if_a_picture_fails(
-  trained, tmp_path
-):
-  def fails(trained):
-    raise RuntimeError('no paper')
-
-  ex = dataclasses.replace(trained.ex, pictures=(fails,))
-  trained.results['step'] = 0
-  with pytest.raises(RuntimeError):
-    failing = dataclasses.replace(trained, ex=ex)
-    results.finish('tiny', failing, tmp_path, run.Clock())
-  assert 'psnr_db' in json.loads((tmp_path / 'results.json').read_text())

@@ -8,17 +8,21 @@ import contextlib
 import dataclasses
 import statistics
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vae_jax import config, networks
+from vae_jax.config.experiment import Experiment
 from vae_jax.factors.model import PRECISIONS
-from vae_jax.runs import padding, run
-from vae_jax.runs.loop import compiled_steps, hasty
-from vae_jax.training import feed, pieces
+from vae_jax.factors.objectives import Hyper
+from vae_jax.runs import stacked
+from vae_jax.runs.loop import compiled_steps
+from vae_jax.runs.plan import Job
+from vae_jax.runs.prepare import Clock, hasty, initial
+from vae_jax.training import State, feed, pieces
 
 ROUNDS = 9  # of which the median counts
 LEAST_ROUNDS = 3  # however long they take
@@ -33,42 +37,50 @@ class Peak(NamedTuple):
   bandwidth: float
 
 
-def measure(ex, data_dir=None, started=None) -> dict:
-  """The figures of one experiment's train step on this machine.
+class Begun(NamedTuple):
+  """A run that has made its first call of K steps."""
 
-  Raises what run.prepare raises.
-  """
-  clock = run.Clock(started)
-  with begun(ex, data_dir, clock) as (ready, call, examples):
+  job: Job
+  hyper: Hyper
+  state: State
+  examples: Any  # a feed
+  call: Any  # K compiled steps
+
+
+def measure(job: Job, clock: Clock) -> dict:
+  """The figures of the train step of a job of one run on this machine."""
+  with begun(job, clock) as run:
     first = {'start_to_first_step_s': clock.wall()}
-    reached = reaching(ready.devices[0], ready.ex.precision)
-    state, timed = rounds(call, examples, ready.hyper, ready.state, reached)
-    ready = ready._replace(state=state)
-    compiling = compile_seconds(ready, examples)
-    counted = work(ready, whole(ready, call, examples))
-  figures = rates(ready, timed) | first | compiling
-  figures |= {'micro_batch': at_once(ready)}
-  figures |= limits(counted, timed, ready.ex.steps_per_call)
-  return figures | counted | memory(ready, call) | shares(timed)
+    reached = reaching(job.layout.devices[0], job.ex.precision)
+    run, timed = rounds(run, reached)
+    compiling = compile_seconds(run)
+    counted = work(run, whole(run))
+  figures = rates(job.ex, timed) | first | compiling
+  figures |= {'micro_batch': at_once(job)}
+  figures |= limits(counted, timed, job.ex.steps_per_call)
+  return figures | counted | memory(job, run.call) | shares(timed)
 
 
 @contextlib.contextmanager
-def begun(ex, data_dir, clock):
-  """(ready, call, examples) of a run that has made its first call of K steps;
-  the examples are closed at the end."""
-  ready = run.fresh(run.prepare(ex, data_dir, clock), clock)
-  examples = feed.of(ready.ex, ready.splits['train'], ready.devices)
+def begun(job: Job, clock: Clock):
+  """A Begun of the job, whose examples are closed at the end."""
+  [member] = job.members
+  with clock('compile'):
+    state = initial(job.ex, job.splits['train'])(member.ex)
+  hyper, state = stacked.placed(job, [stacked.on_host(state)])
+  batch = job.splits['train']
+  order = feed.order_of(job.ex, batch.size, job.layout)
+  examples = feed.feed_of(order, batch)
   with contextlib.closing(examples):
-    call = compiled_steps(ready.ex, examples, ready.hyper, ready.state)
-    state = called(call, examples, ready.hyper, ready.state)
-    yield ready._replace(state=state), call, examples
+    call = compiled_steps(job.ex, examples, hyper, state)
+    yield called(Begun(job, hyper, state, examples, call))
 
 
-def called(call, examples, hyper, state):
-  """The state after one call of K steps, when it is there."""
-  batch, index = examples(0, examples.ex.steps_per_call)
-  state, _ = call(batch, hyper, state, index)
-  return jax.block_until_ready(state)
+def called(run: Begun) -> Begun:
+  """The run after a call of its first K steps, when it is there."""
+  batch, index = run.examples(0, run.job.ex.steps_per_call)
+  state, _ = run.call(batch, run.hyper, run.state, index)
+  return run._replace(state=jax.block_until_ready(state))
 
 
 class Timed(NamedTuple):
@@ -81,12 +93,13 @@ class Timed(NamedTuple):
   peaks: list
 
 
-def rounds(call, examples, hyper, state, reached):
-  """(state, Timed) of enough calls for each round to last; `reached` () -> Peak
-  is asked after each."""
-  k, step = examples.ex.steps_per_call, examples.ex.steps_per_call
+def rounds(run: Begun, reached) -> tuple[Begun, Timed]:
+  """(the run, Timed) after enough calls for each round to last; `reached` () ->
+  Peak is asked after each."""
+  k = step = run.job.ex.steps_per_call
   start = time.perf_counter()
-  state = called(call, examples, hyper, state)
+  run = called(run)
+  state = run.state
   calls = max(1, round(ROUND_S / (time.perf_counter() - start)))
   timed, first = Timed([], [], [], []), time.perf_counter()
   for i in range(ROUNDS):
@@ -95,24 +108,23 @@ def rounds(call, examples, hyper, state, reached):
     fed = sent = 0.0
     start = time.perf_counter()
     for _ in range(calls):
-      begun = time.perf_counter()
-      batch, index = examples(step, k)
-      ready = time.perf_counter()
-      state, _ = call(batch, hyper, state, index)
-      sent += time.perf_counter() - ready
-      fed += ready - begun
+      asked = time.perf_counter()
+      batch, index = run.examples(step, k)
+      given = time.perf_counter()
+      state, _ = run.call(batch, run.hyper, state, index)
+      sent += time.perf_counter() - given
+      fed += given - asked
       step += k
     jax.block_until_ready(state)
     timed.whole.append((time.perf_counter() - start) / calls)
     timed.sent.append(sent / calls)
     timed.fed.append(fed / calls)
     timed.peaks.append(reached())
-  return state, timed
+  return run._replace(state=state), timed
 
 
-def rates(ready, timed: Timed) -> dict:
+def rates(ex: Experiment, timed: Timed) -> dict:
   """Steps and images a second, milliseconds a step: median, least, most."""
-  ex = ready.ex
   step_s = [seconds / ex.steps_per_call for seconds in timed.whole]
   middle = statistics.median(step_s)
   return {
@@ -125,13 +137,13 @@ def rates(ready, timed: Timed) -> dict:
   }
 
 
-def compile_seconds(ready, examples) -> dict:
+def compile_seconds(run: Begun) -> dict:
   """Seconds to compile the train steps, without and with the cache."""
   enabled = jax.config.jax_enable_compilation_cache
 
   def once():
     start = time.perf_counter()
-    compiled_steps(ready.ex, examples, ready.hyper, ready.state)
+    compiled_steps(run.job.ex, run.examples, run.hyper, run.state)
     return time.perf_counter() - start
 
   try:
@@ -151,47 +163,46 @@ def use_cache(enabled: bool):
   compilation_cache.reset_cache()  # or the switch is not looked at again
 
 
-def whole(ready, call, examples):
-  """The call, or one like it whose step takes its batch in one piece: XLA
+def whole(run: Begun):
+  """The run's call, or one like it whose step takes its batch in one piece: XLA
   counts the body of a loop once, however often it runs."""
-  each = ready.ex.batch_size // len(ready.devices)
-  if at_once(ready) == each:
-    return call
-  ex = dataclasses.replace(ready.ex, micro_batch=each)
-  return compiled_steps(ex, examples, ready.hyper, ready.state, hasty())
+  each = run.job.ex.batch_size // run.job.layout.shares
+  if at_once(run.job) == each:
+    return run.call
+  ex = dataclasses.replace(run.job.ex, micro_batch=each)
+  return compiled_steps(ex, run.examples, run.hyper, run.state, hasty())
 
 
-def at_once(ready) -> int:
+def at_once(job: Job) -> int:
   """Examples on a device whose gradients are taken at once."""
-  each = ready.ex.batch_size // len(ready.devices)
-  seen = config.example_shapes(ready.ex, ready.splits['train']).seen.shape
-  return each // pieces.count_of(ready.ex, (each, *seen[1:]))
+  each = job.ex.batch_size // job.layout.shares
+  seen = config.example_shapes(job.ex, job.splits['train']).seen.shape
+  return each // pieces.count_of(job.ex, (each, *seen[1:]))
 
 
-def work(ready, call) -> dict:
+def work(run: Begun, call) -> dict:
   """FLOPs and bytes of one step on one device, as XLA counts them in the body
   of the scan over steps."""
-  found = call.cost_analysis()
-  found = found[0] if isinstance(found, list | tuple) else found
+  cost = call.cost_analysis()
+  cost = cost[0] if isinstance(cost, list | tuple) else cost
   return {
-    'gflop_per_step': found.get('flops', 0.0) / 1e9,
-    'mbytes_per_step': found.get('bytes accessed', 0.0) / 1e6,
-    'parameters': networks.parameter_count(ready.state.params),
+    'gflop_per_step': cost.get('flops', 0.0) / 1e9,
+    'mbytes_per_step': cost.get('bytes accessed', 0.0) / 1e6,
+    'parameters': networks.parameter_count(run.state.params),
   }
 
 
-def memory(ready, call) -> dict:
+def memory(job: Job, call) -> dict:
   """The most memory that a call takes on a device: its arguments, among them
   the data, what it writes, and what it needs in between."""
-  found = call.memory_analysis()
-  if found is None:  # then what the process took, with all that came before
-    stats = ready.devices[0].memory_stats() or {}
+  need = call.memory_analysis()
+  if need is None:  # then what the process took, with all that came before
+    stats = job.layout.devices[0].memory_stats() or {}
     peak = stats.get('peak_bytes_in_use')
     return {} if peak is None else {'peak_memory_mb': peak / 1e6}
-  names = 'argument', 'output', 'temp'
-  sizes = [getattr(found, f'{n}_size_in_bytes', 0) for n in names]
-  shared = getattr(found, 'alias_size_in_bytes', 0)
-  return {'peak_memory_mb': (sum(sizes) - shared) / 1e6}
+  written = need.output_size_in_bytes - need.alias_size_in_bytes
+  size = need.argument_size_in_bytes + need.temp_size_in_bytes + written
+  return {'peak_memory_mb': size / 1e6}
 
 
 def shares(timed: Timed) -> dict:
@@ -218,7 +229,7 @@ def reaching(device, precision: str):
     with jax.default_matmul_precision(products):
       product_s = best(product, a, a)
     # Only read: what is written into fresh memory pays for its pages too.
-    return Peak(2 * n**3 / product_s, padding.size(long) / best(total, long))
+    return Peak(2 * n**3 / product_s, long.nbytes / best(total, long))
 
   return reached
 
@@ -256,12 +267,11 @@ def limits(counted: dict, timed: Timed, k: int) -> dict:
   }
 
 
-def profile(ex, directory, data_dir=None, calls: int = 3) -> list:
+def profile(job: Job, directory, calls: int = 3) -> list:
   """Traces a few calls of K steps, compiled before: the paths of the traces,
   one for TensorBoard and one for ui.perfetto.dev."""
-  with begun(ex, data_dir, run.Clock()) as (ready, call, examples):
-    state = ready.state
+  with begun(job, Clock()) as run:
     with jax.profiler.trace(str(directory), create_perfetto_trace=True):
       for _ in range(calls):
-        state = called(call, examples, ready.hyper, state)
+        run = called(run)
   return sorted(path for path in directory.rglob('*.gz'))

@@ -9,11 +9,10 @@ import pytest
 
 from vae_jax import console, data
 from vae_jax.config import grid
-from vae_jax.runs import loop, run, runs, together
+from vae_jax.runs import job, loop, plan
+from vae_jax.runs.directory import Interrupted, Refused
+from vae_jax.runs.prepare import Clock, abstract
 from vae_jax.training import checkpoint, log
-
-# Also where the persistent cache then spares the compiler.
-LOWERED = '/jax/core/compile/jaxpr_to_mlir_module_duration'
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def members(tiny, tiny_data):
 
 
 def params(outcome):
-  return [jax.device_get(found.state.params) for found in outcome.runs]
+  return [jax.device_get(found.state.params) for found in outcome.runs.values()]
 
 
 def same(a, b):
@@ -46,20 +45,20 @@ def interrupt_at(step, monkeypatch):
 def test_a_signal_saves_every_run_and_the_sweep_goes_on_bit_for_bit(
   members, tmp_path, monkeypatch, capsys
 ):
-  straight = runs.fit('tiny', members, tmp_path / 'straight')
+  straight = job.fit('tiny', members, tmp_path / 'straight')
   with monkeypatch.context() as patch:
     interrupt_at(8, patch)
     with pytest.raises(
-      loop.Interrupted, match='SIGTERM at step 8 of 12: all runs.*stopped$'
+      Interrupted, match='SIGTERM at step 8 of 12: saved.*stopped$'
     ) as error:
-      runs.fit('tiny', members, tmp_path / 'stopped')
+      job.fit('tiny', members, tmp_path / 'stopped')
   assert error.value.signal == signal.SIGTERM
-  again = runs.fit('tiny', members, tmp_path / 'stopped')
-  assert 'resuming at steps 8 to 8 of 12' in capsys.readouterr().err
+  again = job.fit('tiny', members, tmp_path / 'stopped')
+  assert 'resuming at step 8 of 12' in capsys.readouterr().err
   same(again, straight)
-  for name in again.names:
+  for name in again.runs:
     rows = [
-      log.read(tmp_path / where / name) for where in ('straight', 'stopped')
+      log.rows(tmp_path / where / name) for where in ('straight', 'stopped')
     ]
     assert [row['step'] for row in rows[1]] == [0, 4, 8, 12]
     losses = [[row.get('train/loss') for row in part] for part in rows]
@@ -69,31 +68,34 @@ def test_a_signal_saves_every_run_and_the_sweep_goes_on_bit_for_bit(
 def test_a_sweep_goes_on_with_runs_that_stopped_at_different_steps(
   members, tmp_path
 ):
-  straight = runs.fit('tiny', members, tmp_path / 'straight')
+  straight = job.fit('tiny', members, tmp_path / 'straight')
   ahead = members[1]
   short = dataclasses.replace(ahead.ex, steps=8)
-  run.fit('tiny', short, tmp_path / 'mixed' / ahead.name)
-  mixed = runs.fit('tiny', members, tmp_path / 'mixed')
+  job.fit('tiny', [grid.alone(short)], tmp_path / 'mixed' / ahead.name)
+  mixed = job.fit('tiny', members, tmp_path / 'mixed')
   close = functools.partial(np.testing.assert_allclose, atol=1e-6)
   jax.tree.map(close, params(mixed), params(straight))
-  rows = log.read(tmp_path / 'mixed' / ahead.name)
+  rows = log.rows(tmp_path / 'mixed' / ahead.name)
   assert [row['step'] for row in rows] == [0, 4, 8, 12]
 
 
 def test_a_run_of_a_sweep_goes_on_alone(members, tmp_path):
-  runs.fit('tiny', members, tmp_path / 'grid')
+  job.fit('tiny', members, tmp_path / 'grid')
   member = members[2]
   longer = dataclasses.replace(member.ex, steps=20)
-  found = run.fit('tiny', longer, tmp_path / 'grid' / member.name)
-  straight = run.fit('tiny', longer, tmp_path / 'alone')
+  found = job.fit('tiny', [grid.alone(longer)], tmp_path / 'grid' / member.name)
+  straight = job.fit('tiny', [grid.alone(longer)], tmp_path / 'alone')
   close = functools.partial(np.testing.assert_allclose, atol=1e-6)
-  jax.tree.map(close, found.trained.state.params, straight.trained.state.params)
+  jax.tree.map(
+    close, found.runs[''].state.params, straight.runs[''].state.params
+  )
 
 
 def test_every_run_is_saved_at_its_own_size(members, tmp_path):
-  runs.fit('tiny', members, tmp_path)
+  job.fit('tiny', members, tmp_path)
   for member in members:
-    like = run.prepare(member.ex, None, run.Clock()).state
+    batch, device = data.load('tiny')['train'], jax.local_devices()[0]
+    like = abstract(member.ex, batch, device)
     manager = checkpoint.open(tmp_path / member.name / 'checkpoints')
     state, step, _ = checkpoint.restore(manager, like)
     checkpoint.close(manager)
@@ -102,56 +104,58 @@ def test_every_run_is_saved_at_its_own_size(members, tmp_path):
     assert bias.shape == (member.ex.latents,)
 
 
-def test_a_sweep_compiles_its_train_steps_once(members, tmp_path):
-  seen = []
+def test_more_runs_of_the_same_sizes_trace_and_compile_nothing_more(
+  members, tmp_path
+):
+  counts = []
+  for some in (members[::2], members):  # one seed, two seeds
+    traced = []
 
-  def listen(event, seconds, **kwargs):
-    if event == LOWERED:
-      seen.append(kwargs['fun_name'])
+    def counted(*args, traced=traced, **keywords):
+      traced.append(1)
+      return members[0].ex.network(*args, **keywords)
 
-  jax.monitoring.register_event_duration_secs_listener(listen)
-  try:
-    runs.fit('tiny', members, tmp_path)
-  finally:
-    jax.monitoring.unregister_event_duration_listener(listen)
-  # What is pmapped has this name: the train steps and the measures.
-  assert seen.count('jit(_fun)') == 2
-  assert seen.count('jit(init)') == 2  # one for each size
+    counted.maskable = True
+    some = [
+      m._replace(ex=dataclasses.replace(m.ex, network=counted)) for m in some
+    ]
+    job.fit('tiny', some, tmp_path / str(len(some)))
+    counts.append(len(traced))
+  assert counts[0] == counts[1] > 0
 
 
-def test_a_streamed_grid_trains_one_run_after_another(
+def test_a_streamed_sweep_is_one_program_and_equals_the_resident_one(
   members, tmp_path, capsys
 ):
+  # Reports that K does not divide, so that a superbatch is not used up.
+  members = [
+    m._replace(ex=dataclasses.replace(m.ex, report_every=3)) for m in members
+  ]
   streamed = [
     m._replace(ex=dataclasses.replace(m.ex, resident='never')) for m in members
   ]
-  found = runs.fit('tiny', streamed, tmp_path / 'streamed')
-  assert 'plan: 4 runs in 4 programs' in capsys.readouterr().err
-  resident = runs.fit('tiny', members, tmp_path / 'resident')
-  close = functools.partial(np.testing.assert_allclose, atol=1e-6)
-  jax.tree.map(close, params(found), params(resident))
+  found = job.fit('tiny', streamed, tmp_path / 'streamed')
+  assert 'plan: 4 runs in 1 program' in capsys.readouterr().err
+  same(found, job.fit('tiny', members, tmp_path / 'resident'))
 
 
 def test_a_sweep_that_cannot_fit_is_refused_and_one_that_can_is_cut(
   members, tmp_path, monkeypatch, capsys
 ):
-  from vae_jax.runs import padding, plan, sweep
-
-  batch = data.load('tiny')['train']
-  program = sweep.programs(members)[0]
-  each = sweep.COPIES * plan.run_bytes(program, batch) / plan.SHARE
-  assert each > padding.size(batch)  # params and both moments
+  splits = data.load('tiny')
+  needed = plan.run_bytes(members[-1].ex, splits)  # params and both moments
+  each = plan.COPIES * needed / plan.SHARE
   monkeypatch.setattr(plan, 'memory', lambda devices: 0.9 * each)
-  with pytest.raises(loop.Refused, match='latents=2_seed=0 needs .* has'):
-    runs.fit('tiny', members, tmp_path / 'small')
+  with pytest.raises(Refused, match='latents=2_seed=0 needs .* has'):
+    job.fit('tiny', members, tmp_path / 'small')
   assert not (tmp_path / 'small').exists()
   devices = jax.local_devices()[:2]
   monkeypatch.setattr(jax, 'local_devices', lambda: devices)
   monkeypatch.setattr(plan, 'memory', lambda devices: 1.1 * each)
-  pieces = runs.fit('tiny', members, tmp_path / 'pieces')
+  pieces = job.fit('tiny', members, tmp_path / 'pieces')
   assert 'plan: 4 runs in 2 programs' in capsys.readouterr().err
-  whole = runs.fit('tiny', members[:2], tmp_path / 'whole')
-  assert pieces.names[:2] == whole.names
+  whole = job.fit('tiny', members[:2], tmp_path / 'whole')
+  assert list(pieces.runs)[:2] == list(whole.runs)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +168,11 @@ def test_a_sweep_that_cannot_fit_is_refused_and_one_that_can_is_cut(
   ],
 )
 def test_a_sweep_tests_while_that_costs_little(tiny, seconds, worth):
-  clock = run.Clock()
+  clock = Clock()
   clock.seconds |= seconds
-  assert together.worth_testing(tiny, clock) == worth
+  two = [grid.alone(tiny), grid.alone(tiny)]
+  several = plan.Job(two, tiny, None, {})
+  assert loop.worth_testing(several, clock) == worth
+  assert loop.worth_testing(several._replace(members=two[:1]), clock)
   asked = dataclasses.replace(tiny, report_every=4)
-  assert together.worth_testing(asked, clock)
+  assert loop.worth_testing(several._replace(ex=asked), clock)

@@ -7,12 +7,24 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import console
+from vae_jax import console, data
+from vae_jax.config import grid
 from vae_jax.factors import objectives
 from vae_jax.measures import pooled
-from vae_jax.reports import summary
-from vae_jax.runs import directory, loop, run
-from vae_jax.training import checkpoint, log
+from vae_jax.reports.summary import TIMES
+from vae_jax.runs import directory, job
+from vae_jax.runs.directory import Interrupted, Refused, RunError
+from vae_jax.runs.prepare import abstract, check_batch
+from vae_jax.training import checkpoint, log, replicate
+from vae_jax.training.devices import OneRun
+
+
+def fit(ex, run_dir, changes=()):
+  return job.fit('tiny', [grid.alone(ex, changes)], run_dir)
+
+
+def evaluate(ex, run_dir):
+  return job.evaluate('tiny', [grid.alone(ex)], run_dir)
 
 
 @pytest.fixture
@@ -22,19 +34,17 @@ def ex(tiny, tiny_data):
 
 
 def params(outcome):
-  return jax.tree.leaves(jax.device_get(outcome.trained.state.params))
+  return jax.tree.leaves(jax.device_get(outcome.runs[''].state.params))
 
 
 def measured(outcome):
-  return {
-    k: v for k, v in outcome.trained.results.items() if k not in summary.TIMES
-  }
+  return {k: v for k, v in outcome.runs[''].results.items() if k not in TIMES}
 
 
 def history(run_dir):
   return [
-    {k: v for k, v in row.items() if k not in summary.TIMES}
-    for row in log.read(run_dir)
+    {k: v for k, v in row.items() if k not in TIMES}
+    for row in log.rows(run_dir)
   ]
 
 
@@ -46,24 +56,24 @@ def assert_the_same_run(a, b):
 
 
 def test_a_resumed_run_equals_one_that_ran_straight(ex, tmp_path):
-  straight = run.fit('tiny', ex, tmp_path / 'straight')
+  straight = fit(ex, tmp_path / 'straight')
   half = dataclasses.replace(ex, steps=4)
-  run.fit('tiny', half, tmp_path / 'halves')
-  resumed = run.fit('tiny', ex, tmp_path / 'halves')
+  fit(half, tmp_path / 'halves')
+  resumed = fit(ex, tmp_path / 'halves')
   assert_the_same_run(resumed, straight)
 
 
 def test_a_streamed_run_equals_a_resident_one(ex, tmp_path):
   # Reports that K does not divide, so that a superbatch is not used up.
   ex = dataclasses.replace(ex, report_every=3)
-  resident = run.fit('tiny', ex, tmp_path / 'resident')
+  resident = fit(ex, tmp_path / 'resident')
   never = dataclasses.replace(ex, resident='never')
-  streamed = run.fit('tiny', never, tmp_path / 'streamed')
+  streamed = fit(never, tmp_path / 'streamed')
   assert_the_same_run(streamed, resident)
 
 
 def test_a_run_directory_holds_what_is_promised(ex, tmp_path):
-  outcome = run.fit('tiny', ex, tmp_path, ['steps=12'])
+  outcome = fit(ex, tmp_path, ['steps=12'])
   found = json.loads((tmp_path / 'config.json').read_text())
   assert found['experiment'] == 'tiny'
   assert found['overrides'] == ['steps=12']
@@ -71,33 +81,32 @@ def test_a_run_directory_holds_what_is_promised(ex, tmp_path):
   assert found['devices'] == '4 x cpu'
   assert 'jax' in found['versions']
   written = json.loads((tmp_path / 'results.json').read_text())
-  assert written == outcome.trained.results
-  assert {'nelbo_nats', *summary.TIMES} <= set(written)
-  assert [row['step'] for row in log.read(tmp_path)] == [0, 4, 8, 12]
+  assert written == outcome.runs[''].results
+  assert {'nelbo_nats', *TIMES} <= set(written)
+  assert [row['step'] for row in log.rows(tmp_path)] == [0, 4, 8, 12]
   assert list((tmp_path / 'tensorboard').iterdir())
 
 
 def test_steps_and_images_per_second_agree(ex, tmp_path):
-  written = run.fit('tiny', ex, tmp_path).trained.results
+  written = fit(ex, tmp_path).runs[''].results
   assert written['images_per_s'] == pytest.approx(8 * written['steps_per_s'])
 
 
 def test_another_configuration_is_refused_naming_the_fields(ex, tmp_path):
-  run.fit('tiny', ex, tmp_path)
+  fit(ex, tmp_path)
   other = dataclasses.replace(ex, latents=5, beta=2.0, steps=16)
-  with pytest.raises(
-    loop.RunError, match='latents was 3, now 5.*beta'
-  ) as error:
-    run.fit('tiny', other, tmp_path)
+  with pytest.raises(RunError, match='latents was 3, now 5.*beta') as error:
+    fit(other, tmp_path)
   assert 'steps was' not in str(error.value)
 
 
 def test_a_run_that_diverges_stops_and_keeps_what_was_good(ex, tmp_path):
   ex = dataclasses.replace(ex, learning_rate=1e35)
-  with pytest.raises(loop.RunError, match=r'step \d+: .*not finite.*1e\+35'):
-    run.fit('tiny', ex, tmp_path)
+  with pytest.raises(RunError, match=r'step \d+: .*not finite.*1e\+35'):
+    fit(ex, tmp_path)
   manager = checkpoint.open(tmp_path / 'checkpoints')
-  like = run.prepare(ex, None, run.Clock()).state
+  batch = data.load('tiny')['train']
+  like = abstract(ex, batch, jax.local_devices()[0])
   state, _, _ = checkpoint.restore(manager, like)
   checkpoint.close(manager)
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
@@ -106,7 +115,7 @@ def test_a_run_that_diverges_stops_and_keeps_what_was_good(ex, tmp_path):
 def test_a_signal_saves_the_run_and_it_goes_on_as_if_nothing_was(
   ex, tmp_path, monkeypatch
 ):
-  straight = run.fit('tiny', ex, tmp_path / 'straight')
+  straight = fit(ex, tmp_path / 'straight')
   update = console.Bar.update
 
   def interrupt(self, step, **values):
@@ -115,57 +124,55 @@ def test_a_signal_saves_the_run_and_it_goes_on_as_if_nothing_was(
       os.kill(os.getpid(), signal.SIGTERM)
 
   monkeypatch.setattr(console.Bar, 'update', interrupt)
-  with pytest.raises(
-    loop.Interrupted, match='SIGTERM at step 8 of 12.*stopped$'
-  ):
-    run.fit('tiny', ex, tmp_path / 'stopped')
+  with pytest.raises(Interrupted, match='SIGTERM at step 8 of 12.*stopped$'):
+    fit(ex, tmp_path / 'stopped')
   monkeypatch.setattr(console.Bar, 'update', update)
-  assert_the_same_run(run.fit('tiny', ex, tmp_path / 'stopped'), straight)
+  assert_the_same_run(fit(ex, tmp_path / 'stopped'), straight)
 
 
 def test_a_damaged_checkpoint_is_noticed_and_the_older_one_used(
   ex, tmp_path, capsys
 ):
-  straight = run.fit('tiny', ex, tmp_path)
+  straight = fit(ex, tmp_path)
   # Every file: which of them orbax reads from differs from save to save.
   for path in (tmp_path / 'checkpoints' / '12' / 'state').rglob('*'):
     if path.is_file():
       content = bytearray(path.read_bytes())
       content[len(content) // 2] ^= 1
       path.write_bytes(content)
-  again = run.fit('tiny', ex, tmp_path)
+  again = fit(ex, tmp_path)
   assert 'checkpoint 12 is damaged' in capsys.readouterr().err
   for x, y in zip(params(again), params(straight), strict=True):
     np.testing.assert_array_equal(x, y)
 
 
 def test_evaluation_repeats_the_measures_of_training(ex, tmp_path):
-  trained = run.fit('tiny', ex, tmp_path)
-  again = run.evaluate_run('tiny', ex, tmp_path)
-  assert again.trained.results == trained.trained.results
+  trained = fit(ex, tmp_path)
+  again = evaluate(ex, tmp_path)
+  assert again.runs[''].results == trained.runs[''].results
 
 
 def test_the_nll_is_measured_after_training_and_by_evaluation(ex, tmp_path):
   ex = dataclasses.replace(ex, nll_samples=3, nll_images=7)
-  run.fit('tiny', ex, tmp_path)
-  trained = directory.read(tmp_path)
+  fit(ex, tmp_path)
+  trained = directory.results_of(tmp_path)
   assert (trained['nll_iw_samples'], trained['nll_iw_images']) == (3, 7)
-  assert {'nll_iw_nats', 'nll_iw_stderr_nats', 'bits_per_dim'} <= set(trained)
-  run.evaluate_run('tiny', dataclasses.replace(ex, nll_samples=4), tmp_path)
-  again = directory.read(tmp_path)
+  assert {'nll_iw_nats', 'nll_iw_stderr_nats'} <= set(trained)
+  evaluate(dataclasses.replace(ex, nll_samples=4), tmp_path)
+  again = directory.results_of(tmp_path)
   assert again['nll_iw_samples'] == 4
   assert again['nll_iw_nats'] != trained['nll_iw_nats']
 
 
 def test_evaluation_needs_a_checkpoint(ex, tmp_path):
-  with pytest.raises(loop.RunError, match='no checkpoint'):
-    run.evaluate_run('tiny', ex, tmp_path)
+  with pytest.raises(RunError, match='no checkpoint'):
+    evaluate(ex, tmp_path)
 
 
 def test_a_batch_the_devices_cannot_share_is_one_clear_line(ex, tmp_path):
   ex = dataclasses.replace(ex, batch_size=10)
-  with pytest.raises(loop.RunError, match='10 cannot be divided over 4 .* 8$'):
-    run.fit('tiny', ex, tmp_path / 'run')
+  with pytest.raises(RunError, match='10 cannot be divided over 4 .* 8$'):
+    fit(ex, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
 
 
@@ -174,55 +181,49 @@ def test_a_batch_is_only_cut_into_equal_pieces_of_a_mean(ex, tmp_path):
     return objectives.elbo(*args)
 
   ex = dataclasses.replace(ex, devices=1, micro_batch=3)
-  with pytest.raises(loop.Refused, match='3 does not divide the 8 .* 1, 2, 4'):
-    run.fit('tiny', ex, tmp_path / 'run')
+  with pytest.raises(Refused, match='3 does not divide the 8 .* 1, 2, 4'):
+    fit(ex, tmp_path / 'run')
   ex = dataclasses.replace(ex, micro_batch=4, objective=compares_examples)
-  with pytest.raises(loop.Refused, match='micro_batch must be None$'):
-    run.fit('tiny', ex, tmp_path / 'run')
-  run.check_batch(dataclasses.replace(ex, micro_batch=8), 1)
+  with pytest.raises(Refused, match='micro_batch must be None$'):
+    fit(ex, tmp_path / 'run')
+  check_batch(dataclasses.replace(ex, micro_batch=8), 1)
 
 
 def test_residence_is_one_of_three_words(ex, tmp_path):
   ex = dataclasses.replace(ex, resident='sometimes')
-  with pytest.raises(loop.Refused, match="auto, always or never, not 'some"):
-    run.fit('tiny', ex, tmp_path / 'run')
+  with pytest.raises(Refused, match="auto, always or never, not 'some"):
+    fit(ex, tmp_path / 'run')
 
 
 def test_a_monitor_nobody_measures_is_refused(ex, tmp_path):
   ex = dataclasses.replace(ex, monitor='accuracy')
-  with pytest.raises(loop.RunError, match="'accuracy' is not .* nelbo_nats"):
-    run.fit('tiny', ex, tmp_path / 'run')
+  with pytest.raises(RunError, match="'accuracy' is not .* nelbo_nats"):
+    fit(ex, tmp_path / 'run')
 
 
 def test_a_config_that_is_not_ours_is_refused(ex, tmp_path):
   (tmp_path / 'config.json').write_text('{"a": 1}')
-  with pytest.raises(loop.RunError, match='not a config of ours'):
-    run.fit('tiny', ex, tmp_path)
+  with pytest.raises(RunError, match='not a config of ours'):
+    fit(ex, tmp_path)
 
 
 def test_fewer_devices_continue_the_same_run(ex, tmp_path, monkeypatch, capsys):
-  straight = run.fit('tiny', ex, tmp_path / 'four')
-  run.fit('tiny', dataclasses.replace(ex, steps=4), tmp_path / 'two')
+  straight = fit(ex, tmp_path / 'four')
+  fit(dataclasses.replace(ex, steps=4), tmp_path / 'two')
   devices = jax.local_devices()[:2]
   monkeypatch.setattr(jax, 'local_devices', lambda: devices)
-  resumed = run.fit('tiny', ex, tmp_path / 'two')
+  resumed = fit(ex, tmp_path / 'two')
   assert 'it ran on 4 x cpu before, now on 2 x cpu' in capsys.readouterr().err
   for x, y in zip(params(resumed), params(straight), strict=True):
     np.testing.assert_allclose(x, y, atol=1e-5)
 
 
-def test_the_default_reports_are_ten_at_whole_calls(tiny):
-  ex = dataclasses.replace(tiny, report_every=None, steps_per_call=50)
-  assert loop.next_report(ex, 1000, 0) == 100
-  assert loop.next_report(ex, 1000, 100) == 200
-  assert loop.next_report(ex, 400, 0) == 50
-
-
 def test_evaluation_uses_the_means_of_the_whole_split(ex, tmp_path):
-  outcome = run.fit('tiny', ex, tmp_path)
-  trained = outcome.trained
-  f = pooled.over(ex, ex.measures, batch_size=3)
-  from vae_jax.training import replicate
+  outcome = fit(ex, tmp_path)
+  trained = outcome.runs['']
+  layout = OneRun(jax.local_devices())
+  measure = pooled.over(ex, ex.measures, layout, batch_size=3)
 
-  again = f(replicate(trained.data['test']), trained.hyper, trained.state)
+  state, hyper = replicate((trained.state, trained.hyper))
+  [again] = measure(replicate(trained.data['test']), hyper, state)
   assert again['nelbo_nats'] == pytest.approx(trained.results['nelbo_nats'])

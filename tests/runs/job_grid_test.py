@@ -14,8 +14,12 @@ from vae_jax.config import grid
 from vae_jax.factors import objectives
 from vae_jax.measures import per_example
 from vae_jax.reports import claims, pictures
-from vae_jax.runs import run, runs
-from vae_jax.runs.loop import Refused, RunError
+from vae_jax.runs import job
+from vae_jax.runs.directory import Refused, RunError
+
+
+def sweep_of(run_dir):
+  return json.loads((run_dir / 'sweep.json').read_text())
 
 
 def compared(members):
@@ -36,22 +40,22 @@ def swept(tiny, tiny_data):
 
 def test_every_member_ends_as_if_it_had_run_alone(swept, tmp_path):
   ex, members = swept
-  outcome = runs.fit('tiny', members, tmp_path / 'grid', ['latents=2,3'])
-  for member, found in zip(members, outcome.runs, strict=True):
-    alone = run.fit('tiny', member.ex, tmp_path / member.name)
+  outcome = job.fit('tiny', members, tmp_path / 'grid', ['latents=2,3'])
+  for member, found in zip(members, outcome.runs.values(), strict=True):
+    alone = job.fit('tiny', [grid.alone(member.ex)], tmp_path / member.name)
     close = functools.partial(np.testing.assert_allclose, atol=1e-6)
-    params = [x.state.params for x in (found, alone.trained)]
+    params = [x.state.params for x in (found, alone.runs[''])]
     jax.tree.map(close, *params)
-    losses = [x.results['nelbo_nats'] for x in (found, alone.trained)]
+    losses = [x.results['nelbo_nats'] for x in (found, alone.runs[''])]
     close(*losses, rtol=1e-6)
-    assert found.results.keys() == alone.trained.results.keys()
+    assert found.results.keys() == alone.runs[''].results.keys()
     assert (tmp_path / 'grid' / member.name / 'results.json').exists()
 
 
 def test_a_grid_leaves_its_tables_and_its_report(swept, tmp_path):
   _, members = swept
-  outcome = runs.fit('tiny', members, tmp_path, ['latents=2,3'])
-  found = runs.read(tmp_path)
+  outcome = job.fit('tiny', members, tmp_path, ['latents=2,3'])
+  found = sweep_of(tmp_path)
   losses = [r['results']['nelbo_nats'] for r in found['runs']]
   assert found['results']['least_nats'] == min(losses)
   assert found['verdicts'][0] == 'compared'
@@ -68,12 +72,12 @@ def test_a_grid_leaves_its_tables_and_its_report(swept, tmp_path):
 
 def test_a_grid_that_has_run_trains_nothing_again(swept, tmp_path, capsys):
   _, members = swept
-  first = runs.fit('tiny', members, tmp_path)
+  first = job.fit('tiny', members, tmp_path)
   capsys.readouterr()
-  again = runs.fit('tiny', members, tmp_path)
-  assert 'resuming at steps 4 to 4 of 4' in capsys.readouterr().err
+  again = job.fit('tiny', members, tmp_path)
+  assert 'resuming at step 4 of 4' in capsys.readouterr().err
   assert again.report.results == first.report.results
-  evaluated = runs.evaluate('tiny', members, tmp_path)
+  evaluated = job.evaluate('tiny', members, tmp_path)
   losses = [x.report.results['least_nats'] for x in (evaluated, first)]
   assert losses[0] == pytest.approx(losses[1])
 
@@ -84,13 +88,15 @@ def test_a_grid_is_measured_at_once_as_each_of_its_runs_is(
   ex, _ = swept
   ex = dataclasses.replace(ex, nll_samples=5, nll_images=6)
   members = grid.members(ex, ['latents=2,3'])
-  runs.fit('tiny', members, tmp_path)
+  job.fit('tiny', members, tmp_path)
   capsys.readouterr()
-  outcome = runs.evaluate('tiny', members, tmp_path)
+  outcome = job.evaluate('tiny', members, tmp_path)
   assert '[1/1] 2 runs together' in capsys.readouterr().err
-  for member, found in zip(members, outcome.runs, strict=True):
-    alone = run.evaluate_run('tiny', member.ex, tmp_path / member.name)
-    wanted = alone.trained.results
+  for member, found in zip(members, outcome.runs.values(), strict=True):
+    alone = job.evaluate(
+      'tiny', [grid.alone(member.ex)], tmp_path / member.name
+    )
+    wanted = alone.runs[''].results
     assert found.results.keys() == wanted.keys()
     for name in ('step', 'nelbo_nats', 'kl_nats', 'nll_iw_nats'):
       assert found.results[name] == pytest.approx(wanted[name], rel=1e-6)
@@ -102,16 +108,16 @@ def test_a_long_grid_does_not_hold_all_of_its_programs(
 ):
   held = []
 
-  def counted(action, member, began):
-    found = attempted(action, member, began)
+  def counted(*args):
+    found = trained(*args)
     held.append(len(pathlib.Path('/proc/self/maps').read_text().splitlines()))
     return found
 
-  attempted = runs.attempted
-  monkeypatch.setattr(runs, 'attempted', counted)
-  monkeypatch.setattr(runs, 'PROGRAMS_HELD', 2)
+  trained = job.train
+  monkeypatch.setattr(job, 'train', counted)
+  monkeypatch.setattr(job, 'JOBS_HELD', 2)
   members = grid.members(swept[0], ['batch_size=4,8,12,16'])
-  runs.fit('tiny', members, tmp_path)
+  job.fit('tiny', members, tmp_path)
   assert held[0] < held[1] and held[2] < held[3]
   assert held[2] < held[1]
   assert held[3] - held[1] < (held[1] - held[0]) / 2
@@ -119,28 +125,28 @@ def test_a_long_grid_does_not_hold_all_of_its_programs(
 
 def test_a_run_whose_checkpoints_are_damaged_fails_alone(swept, tmp_path):
   _, members = swept
-  runs.fit('tiny', members, tmp_path)
+  job.fit('tiny', members, tmp_path)
   for path in (tmp_path / 'latents=3' / 'checkpoints').rglob('*'):
     if path.is_file():
       path.write_bytes(b'')
-  outcome = runs.evaluate('tiny', members, tmp_path)
-  assert [trained.ex.latents for trained in outcome.runs] == [2]
+  outcome = job.evaluate('tiny', members, tmp_path)
+  assert [trained.ex.latents for trained in outcome.runs.values()] == [2]
   assert list(outcome.failed) == ['latents=3']
   assert 'no good checkpoint' in outcome.failed['latents=3']
 
 
 def test_a_grid_that_was_never_trained_cannot_be_measured(swept, tmp_path):
   _, members = swept
-  runs.fit('tiny', members[:1], tmp_path)
+  job.fit('tiny', members[:1], tmp_path)
   with pytest.raises(Refused, match='latents=3 holds no checkpoint'):
-    runs.evaluate('tiny', members, tmp_path)
+    job.evaluate('tiny', members, tmp_path)
 
 
 def test_a_member_knows_its_arm_and_label(tiny, tiny_data, tmp_path):
   arms = (('a', 'latents=2'), ('b', 'latents=3'))
   ex = dataclasses.replace(tiny, dataset='tiny', steps=2, arms=arms)
-  outcome = runs.fit('tiny', grid.members(ex, ['seed=0,1']), tmp_path)
-  marks = [(r.arm, r.label, r.ex.seed) for r in outcome.runs]
+  outcome = job.fit('tiny', grid.members(ex, ['seed=0,1']), tmp_path)
+  marks = [(r.arm, r.label, r.ex.seed) for r in outcome.runs.values()]
   assert marks == [('a', 'a', 0), ('a', 'a', 1), ('b', 'b', 0), ('b', 'b', 1)]
 
 
@@ -154,44 +160,44 @@ def diverges(model, params, example, key_B, hyper):
 def test_a_run_that_diverges_fails_alone(swept, tmp_path):
   ex = dataclasses.replace(swept[0], objective=diverges)
   members = grid.members(ex, ['beta=3,1'])
-  outcome = runs.fit('tiny', members, tmp_path)
+  outcome = job.fit('tiny', members, tmp_path)
   assert list(outcome.failed) == ['beta=3']
   assert 'not finite' in outcome.failed['beta=3']
-  assert outcome.names == ['beta=1']
+  assert list(outcome.runs) == ['beta=1']
   assert 'failed: beta=3' in outcome.summary()
   [bad, good] = json.loads((tmp_path / 'sweep.json').read_text())['runs']
   assert 'not finite' in bad['failed'] and 'results' in good
   with pytest.raises(RunError, match='all 1 runs failed'):
-    runs.fit('tiny', members[:1], tmp_path / 'other')
+    job.fit('tiny', members[:1], tmp_path / 'other')
 
 
 def test_a_member_that_cannot_run_is_refused_before_anything(swept, tmp_path):
   ex = dataclasses.replace(swept[0], measures=(per_example.elbo,))
   members = grid.members(ex, ['monitor=nelbo_nats,nonsense'])
   with pytest.raises(Refused, match="'nonsense' is not measured"):
-    runs.fit('tiny', members, tmp_path / 'grid')
+    job.fit('tiny', members, tmp_path / 'grid')
   assert not (tmp_path / 'grid').exists()
 
 
 def test_a_directory_of_something_else_is_refused(swept, tmp_path):
   ex, members = swept
   single, several = tmp_path / 'single', tmp_path / 'several'
-  run.fit('tiny', members[0].ex, single)
-  runs.fit('tiny', members, several)
+  job.fit('tiny', [grid.alone(members[0].ex)], single)
+  job.fit('tiny', members, several)
   with pytest.raises(Refused, match='holds a single run'):
-    runs.fit('tiny', members, single)
+    job.fit('tiny', members, single)
   with pytest.raises(Refused, match='holds a grid, choose a run: latents=2'):
-    run.fit('tiny', members[0].ex, several)
+    job.fit('tiny', [grid.alone(members[0].ex)], several)
   with pytest.raises(Refused, match="holds a grid of 'tiny'"):
-    runs.fit('other', members, several)
+    job.fit('other', members, several)
 
 
 def test_many_runs_draw_no_pictures_of_their_own(swept, tmp_path, monkeypatch):
   ex = dataclasses.replace(swept[0], pictures=(pictures.curves,))
-  monkeypatch.setattr(runs, 'PICTURED', 2)
+  monkeypatch.setattr(job, 'PICTURED', 2)
   for seeds, drawn in (('0,1', True), ('0,1,2', False)):
     members = grid.members(ex, [f'seed={seeds}'])
-    runs.fit('tiny', members, tmp_path / seeds)
+    job.fit('tiny', members, tmp_path / seeds)
     for member in members:
       path = tmp_path / seeds / member.name / 'pictures' / 'curves.png'
       assert path.exists() == drawn

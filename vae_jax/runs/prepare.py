@@ -1,0 +1,131 @@
+"""What must be known before a run starts: that it can, and its first state."""
+
+import contextlib
+import dataclasses
+import functools
+import time
+
+import jax
+
+from vae_jax import config, data, training
+from vae_jax.config.experiment import Experiment
+from vae_jax.console import listed
+from vae_jax.factors.model import PRECISIONS
+from vae_jax.measures import pooled
+from vae_jax.runs.directory import Refused
+from vae_jax.training import State, sharded
+
+
+class Clock:
+  """Seconds spent in each named part of a run; `started` is a perf_counter."""
+
+  def __init__(self, started=None):
+    now = time.perf_counter()
+    self.started = now if started is None else started
+    self.seconds = {'start': now - self.started}
+
+  @contextlib.contextmanager
+  def __call__(self, part: str):
+    """Adds the time of the block to this part."""
+    start = time.perf_counter()
+    try:
+      yield
+    finally:
+      spent = time.perf_counter() - start
+      self.seconds[part] = self.seconds.get(part, 0.0) + spent
+
+  def wall(self) -> float:
+    """Seconds since the start."""
+    return time.perf_counter() - self.started
+
+
+def check_batch(ex: Experiment, devices: int):
+  """Refused if the devices cannot share a training batch, or are not there."""
+  there = len(jax.local_devices())
+  if ex.devices and ex.devices > there:
+    raise Refused(f'devices must be from 1 to {there}, not {ex.devices}')
+  if ex.batch_size % devices:
+    down = ex.batch_size // devices * devices or devices
+    raise Refused(
+      f'batch_size {ex.batch_size} cannot be divided over {devices} devices: '
+      f'use a multiple of {devices}, for instance {down}'
+    )
+  if ex.micro_batch is None:
+    return
+  each = ex.batch_size // devices
+  if each % ex.micro_batch:
+    raise Refused(
+      f'micro_batch {ex.micro_batch} does not divide the {each} examples of a '
+      'device: use one of '
+      + ', '.join(str(n) for n in range(1, each + 1) if each % n == 0)
+    )
+  objective, _ = config.parts(ex.objective)
+  if ex.micro_batch < each and not getattr(objective, 'by_example', False):
+    raise Refused(
+      f'objective {config.render(ex.objective)} does not say that it is a mean '
+      'over examples (by_example = True), so micro_batch must be None'
+    )
+
+
+def check(ex: Experiment, splits: dict[str, data.Batch]):
+  """Refused if this experiment cannot run on this data; compiles nothing."""
+  words = {
+    'resident': ('auto', 'always', 'never'),
+    'stack': ('auto', 'map', 'vmap'),
+    'precision': tuple(PRECISIONS),
+  }
+  for name, allowed in words.items():
+    if (word := getattr(ex, name)) not in allowed:
+      raise Refused(f'{name} must be {listed(allowed)}, not {word!r}')
+  tried = dataclasses.replace(ex, measures=(*ex.measures, probe(ex.objective)))
+  try:
+    shapes = pooled.shapes(tried, splits['test'])
+  except (ValueError, TypeError, ArithmeticError) as error:
+    raise Refused(str(error).splitlines()[0]) from error
+  numbers = [name for name, shape in shapes.items() if not shape]
+  if ex.monitor not in numbers:
+    there = ', '.join(numbers)
+    raise Refused(f'monitor {ex.monitor!r} is not measured: there are {there}')
+
+
+def probe(objective):
+  """A measure without figures: TypeError if this is no objective."""
+
+  def measure(model, params, example, key_B, hyper):
+    values = objective(model, params, example, key_B, hyper)
+    if not isinstance(values, tuple):
+      name = config.render(objective)
+      raise TypeError(f'objective {name} does not return (loss, metrics)')
+    return {}
+
+  return measure
+
+
+def abstract(ex: Experiment, batch: data.Batch, device) -> State:
+  """Shapes of a State on this device, for a checkpoint to be restored like."""
+  init = functools.partial(training.init, ex=ex, hyper=ex.hyper())
+  state = jax.eval_shape(
+    lambda key, batch: init(key, data=batch), jax.random.key(0), batch
+  )
+  sharding = sharded([device], jax.sharding.PartitionSpec())
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), state
+  )
+
+
+def initial(ex: Experiment, batch: data.Batch):
+  """A function (experiment) -> its State before the first step, compiled once
+  for all that differ from ex in the numbers of Hyper and the seed alone."""
+  init = jax.jit(
+    functools.partial(training.init, ex=ex), compiler_options=hasty()
+  )
+  # Only shapes matter here; a large set stays where it is.
+  one = jax.tree.map(lambda x: x[:1], batch)
+  return lambda ex: init(jax.random.key(ex.seed), hyper=ex.hyper(), data=one)
+
+
+def hasty() -> dict | None:
+  """Compiler options for what runs once or not at all: on CPU, LLVM takes
+  seconds to optimise what XLA has made of it."""
+  on_cpu = jax.default_backend() == 'cpu'
+  return {'xla_backend_optimization_level': 0} if on_cpu else None

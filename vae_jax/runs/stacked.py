@@ -1,0 +1,91 @@
+"""The states of a job's runs on the devices as one, and each back out of it.
+
+A leaf of a smaller model is the start, along every axis, of a wider model's
+leaf: z comes last where it is concatenated with anything. A state on the host
+is of numpy arrays, with its key's data in the place of its key.
+"""
+
+import jax
+import numpy as np
+
+from vae_jax.factors.objectives import Hyper
+from vae_jax.runs.plan import Job
+from vae_jax.training import State
+
+
+def placed(job: Job, states: list[State]) -> tuple[Hyper, State]:
+  """The numbers and the states of the runs, each state on the host and of its
+  own size, on the devices as the job's layout has them."""
+  if several_sizes(job):
+    base = padding(job, states)
+    states = [within(state, base) for state in states]
+  return job.layout.place(hypers(job)), keyed(job.layout.place(states))
+
+
+def apart(job: Job, state: State, own: list[State]) -> list[State]:
+  """Every run's state as if it had run alone, shaped like those in `own`, on
+  the host but for its key."""
+  arrays = jax.tree.map(job.layout.per_run, on_host(state))
+  each = [jax.tree.map(lambda x, r=r: x[r], arrays) for r in range(len(own))]
+  return [keyed(cut(one, like)) for one, like in zip(each, own, strict=True)]
+
+
+def hypers(job: Job) -> list[Hyper]:
+  """The numbers of every run, with masks if their latents differ."""
+  values = [jax.device_get(member.ex.hyper()) for member in job.members]
+  if not several_sizes(job):
+    return values
+  return [
+    hyper.replace(z_mask=mask(member.ex.latents, job.ex.latents))
+    for hyper, member in zip(values, job.members, strict=True)
+  ]
+
+
+def several_sizes(job: Job) -> bool:
+  """Whether the runs differ in their numbers of latents."""
+  return len({member.ex.latents for member in job.members}) > 1
+
+
+def padding(job: Job, states: list[State]) -> State:
+  """A state of the widest shapes, all of it padding, on the host."""
+  sizes = [member.ex.latents for member in job.members]
+  state = states[int(np.argmax(sizes))]
+  params = jax.tree.map(np.zeros_like, state.params)
+  # Not zeros: what an optimizer starts with may be something else.
+  opt_state = jax.device_get(job.ex.optimizer().init(params))
+  return state.replace(params=params, opt_state=opt_state)
+
+
+def on_host(state: State) -> State:
+  """The state as numpy arrays, its key as the key's data."""
+  return jax.device_get(state.replace(key=jax.random.key_data(state.key)))
+
+
+def keyed(state: State) -> State:
+  """The state with a typed key, or keys, again."""
+  return state.replace(key=jax.random.wrap_key_data(state.key))
+
+
+def within(small, base):
+  """base with the leaves of `small` at the start of its own, on the host."""
+
+  def put(leaf, around):
+    leaf, around = np.asarray(leaf), np.array(around)
+    around[tuple(slice(n) for n in leaf.shape)] = leaf
+    return around
+
+  return jax.tree.map(put, small, base)
+
+
+def cut(wide, like):
+  """The start of every leaf of `wide` that has the shape of like's leaf."""
+
+  def take(leaf, small):
+    return np.array(leaf[tuple(slice(n) for n in small.shape)])
+
+  return jax.tree.map(take, wide, like)
+
+
+def mask(latents: int, most: int):
+  """1 for each of the first `latents` of `most` latents, else 0: [Z]."""
+  return (np.arange(most) < latents).astype(np.float32)
