@@ -22,6 +22,7 @@ from vae_jax.console import counted
 from vae_jax.data import spread_rows
 from vae_jax.measures import baselines
 from vae_jax.measures.codes import (
+  count_cores,
   flat,
   knn_accuracy,
   linear_probe,
@@ -178,6 +179,7 @@ def both(run, limit: int, most: int):
 
 def tsne(z_NZ) -> np.ndarray:
   """The codes in the plane by t-SNE (van der Maaten & Hinton 2008): [N, 2]."""
+  count_cores()
   from sklearn import manifold
 
   near = max(1.0, min(30.0, (len(z_NZ) - 1) / 3))

@@ -30,7 +30,9 @@ jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 jax.config.update('jax_debug_key_reuse', True)
 jax.config.update('jax_legacy_prng_key', 'error')
-jax.config.update('jax_compilation_cache_dir', '/tmp/vae_jax_test_cache')
+# The user's own: one that others may write to could be anybody's programs.
+CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+jax.config.update('jax_compilation_cache_dir', f'{CACHE}/vae_jax/xla_tests')
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
 

@@ -65,7 +65,11 @@ def changed(*assignments):
       ['measures=(evaluate.quality,)', 'measures=elbo, quality'],
       {'measures': '(per_example.elbo, per_example.quality)'},
     ),
-    (['report=reports.beats_baselines', 'report=None'], {}),
+    (['report=claims.beats_baselines', 'report=None'], {}),
+    (
+      ['report=experiments.classifier.report'],  # a file of the user's own
+      {'report': 'experiments.classifier.report'},
+    ),
     (['pictures=pictures.curves', 'pictures=()'], {}),
   ],
 )

@@ -1,14 +1,20 @@
 import dataclasses
 import functools
 import importlib
+import json
+import pathlib
 import pkgutil
+import re
 
+import optax
 import pytest
 
 import experiments
 from vae_jax import config, networks
+from vae_jax.config import lookup
+from vae_jax.config import text as text_module
 from vae_jax.config.text import restored
-from vae_jax.factors import likelihoods
+from vae_jax.factors import likelihoods, views
 
 NAMES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
 
@@ -48,8 +54,82 @@ def test_partials_and_tuples_come_back_as_they_were(tiny):
     ('latents', '2 +', 'latents=2 \\+ cannot'),
     ('colour', '3', "no field 'colour'"),
     ('view', '__import__("os").system("true")', 'cannot be had'),
+    ('view', 'os.system', "no module 'os' of vae_jax or your own"),
+    ('view', 'subprocess.run(args="true")', "no module 'subprocess'"),
+    ('network', 'numpy.load', "no module 'numpy'"),
+    ('network', 'flax.linen.Dense', "no module 'flax.linen'"),
+    ('view', '__main__.view', "no module '__main__'"),
   ],
 )
 def test_a_text_that_means_nothing_is_one_clear_line(name, text, words):
   with pytest.raises(config.ConfigError, match=words):
     restored({name: text})
+
+
+NOVEMBER = json.loads(
+  pathlib.Path(__file__).with_name('november.json').read_text()
+)
+
+
+@pytest.mark.parametrize('name', NOVEMBER['texts'])
+def test_what_runs_of_november_say_means_what_it_did(name):
+  """Every function that an experiment named when the folders were flat."""
+  for text in NOVEMBER['texts'][name]:
+    value = getattr(text_module.restored({name: text}), name)
+    wanted = [
+      part.rpartition('.')[2] for part in re.findall(r'[\w.]+\.\w+', text)
+    ]
+    functions = value if isinstance(value, tuple) else (value,)
+    names = [text_module.name_of(f) for f in functions if f is not None]
+    assert [one for one in wanted if not one.isdigit()] == names
+
+
+def test_renamed_modules_are_no_difference_and_other_functions_are():
+  old = NOVEMBER['config']['fields']
+  new = config.rendered(restored(old))
+  assert new['measures'] == '(per_example.elbo, per_example.quality)'
+  assert text_module.differences(old, new) == []
+  assert text_module.current(
+    '(evaluate.elbo, my.evaluate.elbo, evaluate_x.f)'
+  ) == ('(per_example.elbo, my.evaluate.elbo, evaluate_x.f)')
+  other = new | {'view': 'views.noisy'}
+  assert text_module.differences(old, other) == [
+    'view was views.clean, now views.noisy'
+  ]
+
+
+def test_a_model_alone_leaves_what_it_has_no_use_for_at_its_default():
+  texts = {
+    'view': 'views.noisy',
+    'report': 'lost.report',
+    'objective': 'gone.f',
+  }
+  ex = restored(texts, model_only=True)
+  assert ex.view is views.noisy and ex.report is None
+  with pytest.raises(config.ConfigError, match='report=lost.report'):
+    restored(texts)
+
+
+def test_modules_are_called_by_the_names_of_their_files():
+  assert text_module.module('views') is views
+  assert text_module.module('networks') is networks
+  assert text_module.module('optax') is optax
+  assert text_module.module('experiments.vae').experiment
+  assert text_module.module_name(views.noisy) == 'views'
+  assert text_module.module_name(networks.conv) == 'networks'
+  assert text_module.module_name(optax.scale_by_adam) == 'optax'
+
+
+def test_no_two_files_with_functions_of_fields_have_one_name():
+  """Or a text would not say which it means."""
+  fields = config.function_fields()
+  for name, dotted in text_module.own_files().items():
+    found = importlib.import_module(dotted)
+    for field in fields:
+      for f in lookup.choices(
+        found, field.default, field.metadata['takes']
+      ).values():
+        assert (
+          getattr(text_module.module(text_module.module_name(f)), f.__name__)
+          is f
+        ), name

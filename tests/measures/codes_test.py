@@ -1,5 +1,9 @@
 """The measures of codes against scikit-learn, and the laws they promise."""
 
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -270,3 +274,30 @@ def test_codes_and_draws_are_compared_as_mmd2_compares_them():
   pairs = [(0, 2), (1, 0), (2, 1)]
   wanted = [mmd2(draws[a], draws[b]) for a, b in pairs]
   np.testing.assert_allclose(null, wanted)
+
+
+NO_SYS = """
+import joblib.externals.loky.backend.context as context
+import numpy as np
+
+def missing():
+  raise FileNotFoundError('/sys/devices/system/cpu')
+
+context._count_physical_cores_linux = missing
+from vae_jax.measures import codes
+x, y = np.eye(6), np.arange(6) % 2
+print(codes.knn_accuracy((x, y), (x, y)), codes.linear_probe((x, y), (x, y)))
+print(codes.trustworthiness(x, x) is not None, context.physical_cores_cache)
+"""
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='joblib looks in /sys')
+def test_a_machine_whose_cores_cannot_be_counted_is_no_reason_to_warn():
+  done = subprocess.run(
+    [sys.executable, '-W', 'error', '-c', NO_SYS],
+    cwd=pathlib.Path(__file__).parents[2],
+    capture_output=True,
+    text=True,
+  )
+  assert done.stderr == ''
+  assert done.stdout.endswith('True not found\n')

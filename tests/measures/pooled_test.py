@@ -154,6 +154,39 @@ def test_names_are_those_of_the_figures(split, figures):
   assert {'nelbo_nats', 'psnr_db', 'active_units'} < set(names)
 
 
+def moments(model, params, example, key_B, hyper):
+  """Figures of several shapes under names of the user's own."""
+  del key_B, hyper
+  z_BZ = model.encode(params, example.seen, example.given).mean
+  both = jnp.stack([z_BZ, z_BZ**2], 1)
+  return {'z_mean': z_BZ, 'moments': both, 'first': z_BZ[:, 0]}
+
+
+def test_a_measure_of_any_shape_is_a_figure_under_its_name(
+  split, state, examples
+):
+  layout = OneRun(jax.local_devices())
+  args = replicate((split, EX.hyper(), state))
+  [found] = pooled.over(EX, (moments,), layout, batch_size=3)(*args)
+  model = EX.model(split)
+  z_NZ = np.asarray(model.encode(state.params, examples.seen).mean)
+  wanted = np.stack([z_NZ, z_NZ**2], 1).mean(0)
+  np.testing.assert_allclose(found['moments'], wanted, rtol=1e-5, atol=1e-6)
+  np.testing.assert_allclose(found['z_mean'], wanted[0], rtol=1e-5, atol=1e-6)
+  assert found['first'] == pytest.approx(wanted[0, 0], rel=1e-5, abs=1e-6)
+  ex = dataclasses.replace(EX, measures=(moments,))
+  z = model.latents
+  assert pooled.shapes(ex, split) == {
+    'z_mean': (z,), 'moments': (2, z), 'first': (),
+  }  # fmt: skip
+
+
+def test_padding_is_cut_from_figures_of_any_shape():
+  values = {'a': 1.5, 'b': [1, 2, 3], 'c': [[1, 2, 3], [4, 5, 6]]}
+  own = {'a': (), 'b': (2,), 'c': (2, 1)}
+  assert pooled.cut(values, own) == {'a': 1.5, 'b': [1, 2], 'c': [[1], [4]]}
+
+
 def test_every_test_of_a_run_draws_the_same_noise(split, state):
   devices = jax.local_devices()[:1]
   over = pooled.over(EX, (checksum,), OneRun(devices), batch_size=10)

@@ -94,3 +94,12 @@ def test_quality_of_many_images_is_that_of_each(monkeypatch):
   wanted = image_quality(a, b)
   for name, value in rivals.quality_N(a, b).items():
     np.testing.assert_allclose(value, wanted[name], rtol=1e-5)
+
+
+def test_a_trained_model_is_not_written_into(trained):
+  before = dict(trained.results)
+  done = rivals.with_baselines(trained)
+  assert trained.results == before and trained.rivals == {}
+  assert done.rivals.keys() == done.results['baselines'].keys()
+  # What was computed and compiled for the one serves the other.
+  assert done.test is trained.test

@@ -67,3 +67,12 @@ def test_two_reports_are_one_that_says_both():
   assert claims.joined(a, b) == claims.Report(
     {'a': 1, 'b': 2}, {'x': 'figure'}, ['first', 'second']
   )
+
+
+def test_reports_share_no_default_and_none_is_written_into(run):
+  one, other = claims.Report(), claims.Report()
+  one.verdicts.append('mine')
+  assert other.verdicts == [] and claims.Report().verdicts == []
+  joined = claims.joined(one, claims.Report({'a': 1}, {}, ['more']))
+  assert joined.verdicts == ['mine', 'more'] and joined.results == {'a': 1}
+  assert one.verdicts == ['mine']

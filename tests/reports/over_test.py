@@ -18,7 +18,7 @@ from vae_jax.runs import job
 def run(tiny):
   """A function (latents, nll, seed, error, arm) -> a run with these figures."""
 
-  def run(latents, nll, seed=0, error=0.5, arm=''):
+  def run(latents, nll, seed=0, error=0.5, arm='', changes=()):
     ex = dataclasses.replace(tiny, latents=latents, seed=seed)
     figures = {
       'nll_iw_nats': nll,
@@ -31,7 +31,8 @@ def run(tiny):
       'kl_per_latent_nats': [1.0] * latents,
       'baselines': {'pca': {'psnr_db': 15.0}},
     }
-    return Trained(ex, {}, None, None, [], figures, arm=arm)
+    rest = {'arm': arm, 'changes': tuple(changes)}
+    return Trained(ex, {}, None, None, [], figures, **rest)
 
   return run
 
@@ -61,8 +62,28 @@ def test_a_report_is_drawn_for_each_arm_that_varies(run):
     'over_latents_a', 'rate_distortion_a', 'kl_per_latent_a',
   }  # fmt: skip
   [line] = found.verdicts
-  assert line.startswith('a: 4 latents are enough: NLL 8.0 nats')
+  assert line.startswith('a: at least 4 latents are needed: NLL 8.0 nats')
   assert found.results['latents_a']['nats'] == {2: 9.0, 4: 8.0}
+
+
+def test_where_the_largest_number_is_best_the_answer_is_at_least_that(run):
+  [line] = over.report([run(2, 9.0), run(3, 8.0)]).verdicts
+  assert line.startswith('at least 3 latents are needed: NLL 8.0 nats')
+  assert line.endswith('(tried 2, 3; 1 run each)')
+  [line] = over.report([run(2, 9.0), run(3, 8.0), run(4, 7.9)]).verdicts
+  assert line.startswith('3 latents are enough: NLL 8.0 nats, within one')
+
+
+def test_only_runs_that_differ_in_the_seed_are_repeats(run):
+  def swept(beta):
+    changes = [f'beta={beta}', 'epochs=2', 'latents=2', 'seed=1']
+    return [run(2, 9.0 * beta, changes=changes), run(4, 8.0, changes=changes)]
+
+  found = over.report([*swept(1), *swept(2)])
+  assert list(found.results) == ['latents_beta=1', 'latents_beta=2']
+  assert all(answer['runs'] == 1 for answer in found.results.values())
+  assert 'over_latents_beta=2' in found.pictures
+  assert found.verdicts[0].startswith('beta=1: at least 4 latents')
 
 
 def test_runs_of_one_size_have_no_such_report(run):

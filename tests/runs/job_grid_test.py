@@ -11,7 +11,7 @@ import pytest
 
 from vae_jax import figures
 from vae_jax.config import grid
-from vae_jax.factors import objectives
+from vae_jax.factors import objectives, posteriors
 from vae_jax.measures import per_example
 from vae_jax.reports import claims, pictures
 from vae_jax.runs import job
@@ -199,5 +199,44 @@ def test_many_runs_draw_no_pictures_of_their_own(swept, tmp_path, monkeypatch):
     members = grid.members(ex, [f'seed={seeds}'])
     job.fit('tiny', members, tmp_path / seeds)
     for member in members:
-      path = tmp_path / seeds / member.name / 'pictures' / 'curves.png'
-      assert path.exists() == drawn
+      own = tmp_path / seeds / member.name / 'pictures'
+      names = {path.stem for path in own.glob('*.png')}
+      # 'losses' is a picture of the report on this run by itself.
+      assert names == ({'curves', 'losses'} if drawn else set())
+    assert (tmp_path / seeds / 'pictures' / 'losses.png').exists()
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+  """A normal posterior that is no NamedTuple."""
+
+  heads = 2
+  z_mean: jax.Array
+  z_log_sigma: jax.Array
+  z_mask: jax.Array | None = None
+
+  @property
+  def mean(self):
+    return self.z_mean
+
+  def normal(self):
+    return posteriors.Normal(self.z_mean, self.z_log_sigma, self.z_mask)
+
+  def sample(self, key_B):
+    return self.normal().sample(key_B)
+
+  def log_prob(self, z_BZ):
+    return self.normal().log_prob(z_BZ)
+
+
+def test_a_posterior_that_is_a_frozen_dataclass_is_swept(swept, tmp_path):
+  ex = dataclasses.replace(swept[0], posterior=Frozen)
+  members = grid.members(ex, ['latents=2,3'])
+  outcome = job.fit('tiny', members, tmp_path / 'grid')
+  assert list(outcome.runs) == ['latents=2', 'latents=3']
+  alone = job.fit('tiny', [grid.alone(members[0].ex)], tmp_path / 'alone')
+  found, wanted = (
+    run.results['nelbo_nats']
+    for run in (outcome.runs['latents=2'], alone.runs[''])
+  )
+  assert found == pytest.approx(wanted, rel=1e-6)

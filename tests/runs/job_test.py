@@ -1,16 +1,19 @@
 import dataclasses
 import json
 import os
+import pathlib
 import signal
 
 import jax
 import numpy as np
 import pytest
 
+import vae_jax
 from vae_jax import console, data
 from vae_jax.config import grid
+from vae_jax.config.override import override
 from vae_jax.factors import objectives
-from vae_jax.measures import pooled
+from vae_jax.measures import per_example, pooled
 from vae_jax.reports.summary import TIMES
 from vae_jax.runs import directory, job
 from vae_jax.runs.directory import Interrupted, Refused, RunError
@@ -227,3 +230,80 @@ def test_evaluation_uses_the_means_of_the_whole_split(ex, tmp_path):
   state, hyper = replicate((trained.state, trained.hyper))
   [again] = measure(replicate(trained.data['test']), hyper, state)
   assert again['nelbo_nats'] == pytest.approx(trained.results['nelbo_nats'])
+
+
+def test_a_kill_before_the_first_checkpoint_leaves_no_second_first_row(
+  ex, tmp_path
+):
+  for _ in range(2):  # killed twice between the row of step 0 and step 4
+    writer = log.open(tmp_path, resume_step=0)
+    if not log.rows(tmp_path):
+      writer.scalars(0, {'test/nelbo_nats': 99.0})
+    writer.close()
+  fit(ex, tmp_path)
+  assert [row['step'] for row in log.rows(tmp_path)] == [0, 4, 8, 12]
+
+
+def test_a_damaged_log_and_results_are_told_and_the_run_goes_on(
+  ex, tmp_path, capsys
+):
+  fit(dataclasses.replace(ex, steps=8), tmp_path)
+  path = tmp_path / 'metrics.jsonl'
+  lines = path.read_bytes().splitlines(keepends=True)
+  path.write_bytes(lines[0] + b'\xff' + lines[1][1:] + lines[2][:-20])
+  (tmp_path / 'results.json').write_bytes(b'{"step": 8, \xff')
+  evaluated = evaluate(dataclasses.replace(ex, steps=8), tmp_path)
+  err = capsys.readouterr().err
+  assert '1 line of 2 damaged' in err and 'results.json is damaged' in err
+  assert 'steps_per_s' not in evaluated.runs[''].results
+  fit(ex, tmp_path)
+  assert [row['step'] for row in log.rows(tmp_path)] == [0, 12]
+  assert directory.results_of(tmp_path)['step'] == 12
+
+
+LIMIT = {'step': 5.0}
+
+
+def fails(model, params, example, key_B, hyper):
+  """The ELBO, which is not a number once beta is above the limit."""
+  loss, metrics = objectives.elbo(model, params, example, key_B, hyper)
+  loss = jax.numpy.where(hyper.beta > LIMIT['step'], jax.numpy.nan, loss)
+  return loss, metrics | {'loss': loss}
+
+
+def growing(hyper, step):
+  """Beta is the number of the step."""
+  return hyper.replace(beta=step.astype(hyper.beta.dtype))
+
+
+def test_a_run_that_was_stopped_by_a_bad_step_tries_it_again(
+  ex, tmp_path, monkeypatch
+):
+  ex = dataclasses.replace(ex, schedule=growing, objective=fails)
+  with pytest.raises(RunError, match='step 7: .*not finite'):
+    fit(ex, tmp_path)
+  monkeypatch.setitem(LIMIT, 'step', 99.0)  # as on a machine that overflows not
+  state = fit(ex, tmp_path).runs[''].state
+  assert (int(state.step), int(state.refused)) == (12, 0)
+
+
+NOVEMBER = pathlib.Path(__file__).parents[1] / 'config' / 'november.json'
+
+
+def test_a_run_of_november_goes_on_and_is_measured_and_loaded(ex, tmp_path):
+  """Its config.json is one that was written when the folders were flat."""
+  config = json.loads(NOVEMBER.read_text())['config']
+  old = dataclasses.replace(
+    ex, measures=(per_example.elbo, per_example.quality)
+  )
+  fit(dataclasses.replace(old, steps=4), tmp_path)
+  (tmp_path / 'config.json').write_text(json.dumps(config))
+  for change in config['overrides']:
+    assert override(ex, change).measures in (ex.measures, old.measures)
+  assert evaluate(old, tmp_path).runs[''].results['step'] == 4
+  assert vae_jax.load(tmp_path).results == {'step': 4}
+  assert fit(old, tmp_path).runs[''].results['step'] == 12
+  other = dataclasses.replace(old, latents=4)
+  (tmp_path / 'config.json').write_text(json.dumps(config))
+  with pytest.raises(Refused, match='latents was 3, now 4$'):
+    fit(other, tmp_path)

@@ -88,12 +88,10 @@ def begun(experiments, devices=1):
     grid.alone(dataclasses.replace(ex, devices=devices)) for ex in experiments
   ]
   [job] = plan.jobs(members)
-  first = initial
-  files = []
-  for member in job.members:
-    state = first(member.ex, job.splits['train'])(member.ex)
-    files.append(loop.Files(member, None, stacked.on_host(state)))
-  return loop.placed(job, files)
+  train = job.splits['train']
+  states = [initial(m.ex, train)(m.ex) for m in job.members]
+  files = [loop.Files(member, None, 0) for member in job.members]
+  return loop.placed(job, files, list(map(stacked.on_host, states)))
 
 
 def trained(experiments, devices=1):
@@ -105,8 +103,7 @@ def trained(experiments, devices=1):
   with loop.Signals() as signals:
     bar = Bar(STEPS)
     state, metrics = loop.train_to(STEPS, 0, call, *args, bar, signals)
-  own = [run.state for run in ready.runs]
-  states = stacked.apart(ready.job, state, own)
+  states = stacked.apart(ready.job, state, ready.alone)
   return list(zip(metrics['loss'].T, states, strict=True))
 
 
@@ -207,7 +204,9 @@ def test_a_run_that_diverges_stays_where_it_was_and_disturbs_nobody(
   same = functools.partial(jax.tree.map, np.testing.assert_array_equal)
   same(found[0][1].params, undisturbed[0][1].params)
   assert found[1][1].refused == STEPS and found[1][1].step == 0
-  same(found[1][1].params, begun([bad]).runs[0].state.params)
+  ready = begun([bad])
+  [first] = stacked.apart(ready.job, ready.state, ready.alone)
+  same(found[1][1].params, first.params)
 
 
 def accumulates():
@@ -218,7 +217,9 @@ def accumulates():
 def test_padding_has_the_state_that_its_optimizer_starts_with(tiny, tiny_data):
   ex = changed(tiny, optimizer=accumulates, learning_rate=1e-3)
   runs = [dataclasses.replace(ex, latents=n) for n in (2, 5)]
-  base = stacked.padding(begun(runs).job, [r.state for r in begun(runs).runs])
+  ready = begun(runs)
+  states = stacked.apart(ready.job, ready.state, ready.alone)
+  base = stacked.padding(ready.job, states)
   sums = jax.tree.leaves(base.opt_state)
   assert sums and all((leaf == np.float32(0.1)).all() for leaf in sums)
   assert not any(leaf.any() for leaf in jax.tree.leaves(base.params))

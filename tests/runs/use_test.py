@@ -1,6 +1,11 @@
 import csv
 import dataclasses
 import functools
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -44,6 +49,98 @@ def test_a_loaded_model_is_the_trained_one_without_its_data(
   np.testing.assert_array_equal(
     loaded.reconstruct(seen), loaded.decode(loaded.encode(seen))
   )
+
+
+MINE = """
+import optax
+from vae_jax.factors import objectives, views
+from vae_jax.reports.claims import Report
+
+def report(runs):
+  return Report(verdicts=['mine'])
+
+def picture(trained):
+  return None
+
+def loss(model, params, example, key_B, hyper):
+  return objectives.elbo(model, params, example, key_B, hyper)
+
+def optimizer():
+  return optax.scale_by_rss()
+
+def seen(batch, key_B, hyper):
+  return views.clean(batch, key_B, hyper)
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+  """A module of the user's own, for as long as it is there."""
+  (tmp_path / 'mine_of_a_test.py').write_text(MINE)
+  monkeypatch.syspath_prepend(tmp_path)
+  yield importlib.import_module('mine_of_a_test')
+  sys.modules.pop('mine_of_a_test', None)
+
+
+def lose(module):
+  """The module is gone, as an experiment file on another machine."""
+  pathlib.Path(module.__file__).unlink()
+  del sys.modules[module.__name__]
+  importlib.invalidate_caches()
+
+
+def test_a_model_needs_no_file_of_what_trained_and_reported_it(
+  tiny, grey, mine, tmp_path
+):
+  ex = dataclasses.replace(
+    tiny,
+    dataset='tiny',
+    steps=4,
+    report=mine.report,
+    pictures=(mine.picture,),
+    objective=mine.loss,
+    optimizer=mine.optimizer,
+  )
+  trained = job.fit('tiny', [grid.alone(ex)], tmp_path / 'run').runs['']
+  seen, codes = trained.test.seen, trained.encode(trained.test.seen)
+  lose(mine)
+  loaded = vae_jax.load(tmp_path / 'run')
+  np.testing.assert_array_equal(loaded.encode(seen), codes)
+  paths = use.use('generate', tmp_path / 'run', None, tmp_path / 'o', '2', '0')
+  assert len(paths) == 3
+
+
+def test_a_model_that_sees_through_a_lost_file_says_which(
+  tiny, grey, mine, tmp_path
+):
+  ex = dataclasses.replace(tiny, dataset='tiny', steps=2, view=mine.seen)
+  job.fit('tiny', [grid.alone(ex)], tmp_path / 'run')
+  assert vae_jax.load(tmp_path / 'run').ex.view is mine.seen
+  lose(mine)
+  with pytest.raises(config.ConfigError, match='view=mine_of_a_test.seen'):
+    vae_jax.load(tmp_path / 'run')
+
+
+QUIET = """
+import logging, sys
+hook = sys.unraisablehook
+import vae_jax
+vae_jax.load(sys.argv[1])
+assert sys.unraisablehook is hook
+assert not logging.getLogger('asyncio').filters
+assert not logging.getLogger('absl').filters
+"""
+
+
+def test_a_library_patches_nothing_of_the_process_that_uses_it(outcome):
+  done = subprocess.run(
+    [sys.executable, '-c', QUIET, str(outcome.run_dir)],
+    cwd=pathlib.Path(vae_jax.__file__).parents[1],
+    env=os.environ | {'JAX_PLATFORMS': 'cpu'},
+    capture_output=True,
+    text=True,
+  )
+  assert (done.returncode, done.stderr) == (0, '')
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path):

@@ -132,3 +132,36 @@ assert not {'tensorboardX', 'PIL', 'tensorflow'} & set(sys.modules)
 """
   root = Path(__file__).parents[2]
   subprocess.run([sys.executable, '-c', code], cwd=root, check=True)
+
+
+def test_what_is_damaged_is_left_out_and_told(tmp_path, capsys):
+  writer = log.open(tmp_path, tensorboard=False)
+  for step in (0, 4, 8):
+    writer.scalars(step, {'test/psnr_db': 12.5, 'kl': [0.5, 1.5], 'none': None})
+  writer.close()
+  path = tmp_path / 'metrics.jsonl'
+  whole = path.read_bytes()
+  good = log.rows(tmp_path)
+  assert capsys.readouterr().err == ''
+  for i in range(len(whole)):
+    for bit in (1, 32, 128):
+      flipped = bytearray(whole)
+      flipped[i] ^= bit
+      path.write_bytes(flipped)
+      rows = log.rows(tmp_path)
+      # The lines that were not touched are there, whatever became of the other.
+      line = whole[:i].count(b'\n')
+      untouched = good[: max(line - 1, 0)] + good[line + 2 :]
+      assert [row for row in untouched if row not in rows] == []
+      assert all(isinstance(row['step'], int) for row in rows)
+  path.write_bytes(b'\xff\xfe' + whole[:60] + b'\n[1, 2]\n{"step": "x"}\n')
+  capsys.readouterr()
+  assert log.rows(tmp_path) == []
+  assert '3 lines of 3 damaged and left out' in capsys.readouterr().err
+
+
+def test_going_on_rewrites_the_log_without_what_was_damaged(tmp_path):
+  path = tmp_path / 'metrics.jsonl'
+  path.write_text('{"step": 0}\n{"st\n{"step": 4}\n{"step": 8}\n')
+  log.open(tmp_path, tensorboard=False, resume_step=4).close()
+  assert strict_lines(tmp_path) == [{'step': 0}, {'step': 4}]

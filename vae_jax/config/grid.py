@@ -77,7 +77,7 @@ def made(ex: Experiment, arm, point, axes) -> Member:
   label = [m for m in marks if path_of(m) != 'seed']
   parts = [name] if name else []
   return Member(
-    name=directory(parts + marks),
+    name=in_file_name('_'.join(parts + marks)),
     ex=ex,
     changes=[f'arms={part}' for part in parts] + taken,
     arm=name,
@@ -124,9 +124,9 @@ def value_of(change: str) -> str:
   return change.partition('=')[2].strip()
 
 
-def directory(parts: list[str]) -> str:
-  """A directory's name that says these parts."""
-  return re.sub(r'[^\w.=+-]+', '_', '_'.join(parts)).strip('_')[:100]
+def in_file_name(text: str) -> str:
+  """The text as part of a file's or a directory's name."""
+  return re.sub(r'[^\w.=+-]+', '_', text).strip('_')[:100]
 
 
 def distinct(members: list[Member]) -> list[Member]:

@@ -3,6 +3,11 @@
 Sets larger than the limits are subsampled evenly: [N, F] features, [N] labels.
 """
 
+import contextlib
+import functools
+import io
+import warnings
+
 import numpy as np
 
 from vae_jax import data
@@ -13,6 +18,7 @@ def knn_accuracy(
 ) -> float:
   """Share of test codes whose k nearest training codes vote for their label;
   `train` and `test` are pairs (features, labels)."""
+  count_cores()
   from sklearn.neighbors import KNeighborsClassifier
 
   x, y = data.spread_rows(train_limit, flat(train[0]), train[1])
@@ -31,6 +37,7 @@ def linear_probe(
   variance would raise the noise in the last principal components to the size
   of the first, and with few labels that decides.
   """
+  count_cores()
   from sklearn.linear_model import LogisticRegression
 
   x, y = data.spread_rows(train_limit, flat(train[0]), train[1])
@@ -47,11 +54,23 @@ def linear_probe(
 def trustworthiness(images, codes, k: int = 12, limit: int = 1000) -> float:
   """How few of the codes' k nearest neighbours are none of the images' (Venna
   & Kaski 2001): 1 if all are, about 0.5 at random."""
+  count_cores()
   from sklearn import manifold
 
   x, z = data.spread_rows(limit, flat(images), flat(codes))
   k = max(1, min(k, (len(x) - 1) // 2))
   return float(manifold.trustworthiness(x, z, n_neighbors=k))
+
+
+@functools.cache
+def count_cores():
+  """Has joblib count the cores before scikit-learn asks: where /sys is missing,
+  as in some containers, its first count warns and prints a traceback."""
+  import joblib
+
+  with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+    warnings.simplefilter('ignore')
+    joblib.cpu_count(only_physical_cores=True)
 
 
 def few_labels(label_N, count: int, seed: int = 0) -> np.ndarray:

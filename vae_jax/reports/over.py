@@ -3,33 +3,60 @@
 import numpy as np
 
 from vae_jax import figures
+from vae_jax.config.grid import in_file_name
 from vae_jax.console import counted
-from vae_jax.reports.claims import Report
+from vae_jax.measures.trained import Trained
+from vae_jax.reports.claims import Report, joined
 
 NLL, NELBO = 'nll_iw_nats', 'nelbo_nats'
 
 
-def report(runs) -> Report:
+def report(runs: list[Trained]) -> Report:
   """Curves over the number of latents and the smallest number that is enough,
-  for each arm whose runs differ in it; an empty report if none does."""
-  found = Report({}, {}, [])
-  for arm in dict.fromkeys(run.arm for run in runs):
-    mine = [run for run in runs if run.arm == arm]
-    if len({run.ex.latents for run in mine}) > 1:
-      add(found, arm, mine)
-  return found
+  for each group of runs that differ in it; an empty report if none do."""
+  return joined(
+    *[
+      of_group(label, group)
+      for label, group in groups(runs).items()
+      if len({run.ex.latents for run in group}) > 1
+    ]
+  )
 
 
-def add(found: Report, arm: str, runs):
-  """Adds what the runs of one arm say."""
-  mark = f'_{arm}' if arm else ''
-  found.pictures[f'over_latents{mark}'] = curves(runs)
-  found.pictures[f'rate_distortion{mark}'] = rate_distortion(runs)
-  found.pictures[f'kl_per_latent{mark}'] = kl_per_latent(runs)
+def groups(runs: list[Trained]) -> dict[str, list[Trained]]:
+  """Label -> runs that differ in their latents and seeds alone: only those are
+  points of one curve, and repeats of each other."""
+  by_setting = {}
+  for run in runs:
+    by_setting.setdefault((run.arm, setting(run)), []).append(run)
+  shared = set.intersection(*(set(changes) for _, changes in by_setting))
+  return {
+    ', '.join(
+      filter(None, [arm, *(c for c in changes if c not in shared)])
+    ): mine
+    for (arm, changes), mine in by_setting.items()
+  }
+
+
+def setting(run: Trained) -> tuple[str, ...]:
+  """What gives this run but its arm, its latents and its seed."""
+  apart = 'arms', 'latents', 'seed'
+  return tuple(c for c in run.changes if c.partition('=')[0] not in apart)
+
+
+def of_group(label: str, runs: list[Trained]) -> Report:
+  """What the runs of one group say."""
+  mark = f'_{in_file_name(label)}' if label else ''
+  pictures = {
+    f'over_latents{mark}': curves(runs),
+    f'rate_distortion{mark}': rate_distortion(runs),
+    f'kl_per_latent{mark}': kl_per_latent(runs),
+  }
   answer = enough(runs)
-  if answer:
-    found.results[f'latents{mark}'] = answer
-    found.verdicts.append((f'{arm}: ' if arm else '') + said(answer))
+  if not answer:
+    return Report(pictures=pictures)
+  line = (f'{label}: ' if label else '') + said(answer)
+  return Report({f'latents{mark}': answer}, pictures, [line])
 
 
 def over(runs, value) -> dict:
@@ -151,13 +178,18 @@ def standard_error(runs, name: str) -> float:
 
 def said(answer: dict) -> str:
   """The answer in one line."""
-  nats = answer['nats']
+  nats, enough = answer['nats'], answer['enough']
   what = 'NLL' if answer['measure'] == NLL else 'reconstruction'
+  here = f'{what} {nats[enough]:.1f} nats'
+  error = f'one standard error ({answer["standard_error_nats"]:.2f})'
+  tried = f'tried {", ".join(map(str, nats))}'
+  tried += f'; {counted(answer["runs"], "run")} each'
+  if enough == max(nats):
+    return (
+      f'at least {enough} latents are needed: {here}, and all smaller numbers '
+      f'are more than {error} worse ({tried})'
+    )
   return (
-    f'{answer["enough"]} latents are enough: {what} '
-    f'{nats[answer["enough"]]:.1f} nats, within one standard error '
-    f'({answer["standard_error_nats"]:.2f}) of the best, '
-    f'{nats[answer["best"]]:.1f} at {answer["best"]} '
-    f'(tried {", ".join(map(str, nats))}; '
-    f'{counted(answer["runs"], "run")} each)'
+    f'{enough} latents are enough: {here}, within {error} of the best, '
+    f'{nats[answer["best"]]:.1f} at {answer["best"]} ({tried})'
   )

@@ -147,10 +147,11 @@ def train(name: str, job: Job, run_dir, data_dir, clock, drawn: bool = True):
   """Trains the job's runs, going on with what is there: ({name: Finished},
   {name: why not}). Raises Interrupted after a signal, all runs saved."""
   with contextlib.ExitStack() as exits:
-    runs, failed = opened(name, job, run_dir, data_dir, clock, exits)
+    runs, states, failed = opened(name, job, run_dir, data_dir, clock, exits)
     if not runs:
       return {}, failed
-    ready = placed(plan.only(job, [run.member for run in runs]), runs)
+    job = plan.only(job, [run.member for run in runs])
+    ready = placed(job, runs, states)
     state, tests, rates = loop(ready, clock, run_dir)
     ready = ready._replace(state=state)
     done, bad = finished(ready, tests, rates, clock, drawn)
@@ -160,22 +161,23 @@ def train(name: str, job: Job, run_dir, data_dir, clock, drawn: bool = True):
 def measure(job: Job, run_dir, clock, drawn: bool = True):
   """Measures and draws the newest good checkpoint of every run: ({name:
   Finished}, {name: why not}). Refused if one has none. Writes no checkpoint."""
-  runs, failed = found(job, run_dir, clock)
+  runs, states, failed = newest_states(job, run_dir, clock)
   if not runs:
     return {}, failed
-  ready = placed(plan.only(job, [run.member for run in runs]), runs)
+  job = plan.only(job, [run.member for run in runs])
+  ready = placed(job, runs, states)
   with clock('evaluate'):
-    ex, layout = ready.job.ex, ready.job.layout
-    measures = pooled.over(ex, ex.measures, layout)
+    measures = pooled.over(job.ex, job.ex.measures, job.layout)
     tests = tested(ready, measures, ready.state)
   done, bad = finished(ready, tests, {}, clock, drawn)
   return done, failed | bad
 
 
 def opened(name: str, job: Job, run_dir, data_dir, clock, exits):
-  """(the Files of every run that can go on, or start, {name: why not} of the
-  others); what is held is let go when `exits` are closed."""
-  runs, failed, start, device = [], {}, {}, job.layout.devices[0]
+  """(Files and states of every run that can go on, or start, {name: why not}
+  of the others); what is held is let go when `exits` are closed."""
+  runs, states, failed, start = [], [], {}, {}
+  device = job.layout.devices[0]
   for member in job.members:
     where, batch = run_dir / member.name, job.splits['train']
     if member.ex.latents not in start:
@@ -201,19 +203,19 @@ def opened(name: str, job: Job, run_dir, data_dir, clock, exits):
     exits.callback(writer.close)
     args = where, name, member, batch, job.layout.devices, data_dir
     directory.write_config(*args)
-    state = stacked.on_host(state)
-    runs.append(Files(member, where, state, manager, writer))
-  steps = sorted({int(run.state.step) for run in runs})
+    runs.append(Files(member, where, int(state.step), manager, writer))
+    states.append(stacked.on_host(state))
+  steps = sorted({run.first for run in runs})
   if steps and steps[-1]:
     at = f'step {steps[0]}' + (f' to {steps[-1]}' if steps[1:] else '')
     say(f'resuming at {at} of {job.total}')
-  return runs, failed
+  return runs, states, failed
 
 
-def found(job: Job, run_dir, clock):
-  """(the Files of every run with a good checkpoint, {name: why not} of those
-  that have only bad ones); Refused if one has none. Nothing is written."""
-  runs, failed, likes = [], {}, {}
+def newest_states(job: Job, run_dir, clock):
+  """(Files and states of every run with a good checkpoint, {name: why not} of
+  those that have only bad ones); Refused if one has none. Writes nothing."""
+  runs, states, failed, likes = [], [], {}, {}
   for member in job.members:
     where, ex = run_dir / member.name, member.ex
     if ex.latents not in likes:
@@ -225,8 +227,9 @@ def found(job: Job, run_dir, clock):
     except checkpoint.CheckpointError as error:
       failed[member.name] = str(error)
       continue
-    runs.append(Files(member, where, stacked.on_host(state)))
-  return runs, failed
+    runs.append(Files(member, where, int(state.step)))
+    states.append(stacked.on_host(state))
+  return runs, states, failed
 
 
 def newest(run_dir, like: State, monitor: str, partial=False) -> State:
@@ -263,9 +266,8 @@ def tell_of_devices(run_dir, devices):
 
 def finished(ready: Placed, tests: list[dict], rates: dict, clock, drawn: bool):
   """({name: Finished}, {name: why not}), every run's results written."""
-  job, own = ready.job, [run.state for run in ready.runs]
-  refused_R = refused(job, ready.state)
-  states = stacked.apart(job, ready.state, own)
+  job, refused_R = ready.job, refused(ready.job, ready.state)
+  states = stacked.apart(job, ready.state, ready.alone)
   failed = {
     run.member.name: not_finite(run.member.ex, int(state.step))
     for run, state, times in zip(ready.runs, states, refused_R, strict=True)

@@ -17,6 +17,7 @@ from vae_jax import data, training
 from vae_jax.config.experiment import Experiment
 from vae_jax.config.grid import Member
 from vae_jax.console import Bar, number
+from vae_jax.factors.model import shaped
 from vae_jax.factors.objectives import Hyper
 from vae_jax.measures import pooled
 from vae_jax.runs import stacked
@@ -34,7 +35,7 @@ class Files(NamedTuple):
 
   member: Member
   run_dir: pathlib.Path
-  state: State  # what was restored, or the first one, on the host
+  first: int  # steps that it has made before
   manager: checkpoint.Manager | None = None  # None if it is only measured
   writer: log.Writer | None = None
 
@@ -46,6 +47,7 @@ class Placed(NamedTuple):
   runs: list[Files]
   hyper: Hyper
   state: State
+  alone: list[State]  # shapes of every run's own state, on the host
   test: data.Batch  # on the devices, or on the host if it does not fit there
   shapes: list[dict]  # of every run's own measures, [] where none is padded
 
@@ -72,13 +74,14 @@ class Signals:
     self.caught = signal.Signals(number)
 
 
-def placed(job: Job, runs: list[Files]) -> Placed:
-  """The job's runs, as far as their files have come, on the devices."""
-  hyper, state = stacked.placed(job, [run.state for run in runs])
+def placed(job: Job, runs: list[Files], states: list[State]) -> Placed:
+  """The job's runs on the devices, with these states, which are on the host."""
+  hyper, state = stacked.placed(job, states)
+  alone = [shaped(one) for one in states]
   test = job.splits['test']
   if feed.stays(job.ex, test, job.layout.devices):
     test = replicate(test, job.layout.devices)
-  return Placed(job, runs, hyper, state, test, own_shapes(job))
+  return Placed(job, runs, hyper, state, alone, test, own_shapes(job))
 
 
 def own_shapes(job: Job) -> list[dict]:
@@ -103,11 +106,10 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
   with which the command goes on.
   """
   job, hyper, state = ready.job, ready.hyper, ready.state
-  first_R = np.array([int(run.state.step) for run in ready.runs])
-  first = step = int(first_R.min())
+  first = step = min(run.first for run in ready.runs)
   measure, tests = pooled.over(job.ex, job.ex.measures, job.layout), None
   with clock('compile'):
-    examples = examples_of(job, first_R)
+    examples = examples_of(job, [run.first for run in ready.runs])
     call = compiled_steps(job.ex, examples, hyper, state)
     if tested_often(job):
       tests = tested(ready, measure, state)
@@ -148,10 +150,9 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
   return state, tests, throughput(job.ex, step - first, clock)
 
 
-def examples_of(job: Job, first_R):
-  """The feed of the job's runs, which have made first_R steps: [R]."""
+def examples_of(job: Job, firsts: list[int]):
+  """The feed of the job's runs, which have made so many steps."""
   seeds = [member.ex.seed for member in job.members]
-  firsts = [int(first) for first in first_R]
   batch = job.splits['train']
   order = feed.order_of(job.ex, batch.size, job.layout, seeds, firsts)
   return feed.feed_of(order, batch)
@@ -269,7 +270,7 @@ def can_go_on(job: Job, state: State) -> bool:
 def first_rows(ready: Placed, tests: list[dict]):
   """The test figures before the first step, of runs that begin."""
   for run, values in zip(ready.runs, tests, strict=True):
-    if not int(run.state.step) and not log.rows(run.run_dir):
+    if not run.first and not log.rows(run.run_dir):
       run.writer.scalars(0, prefixed('test', values))
 
 
@@ -280,7 +281,7 @@ def report(ready: Placed, state: State, metrics, tests, rates):
     # A run that was ahead has made only the last of these steps, one that
     # diverged only the first.
     good_K = metrics['refused'][:, r] == 0
-    made = min(good_K.sum(), step_R[r] - int(run.state.step))
+    made = min(good_K.sum(), step_R[r] - run.first)
     if not made:
       continue
     at = np.flatnonzero(good_K)[-made:]
@@ -310,8 +311,8 @@ def best(ready: Placed, tests: list[dict]) -> dict[str, Any]:
 
 def save(ready: Placed, state: State, tests: list[dict]):
   """A checkpoint of every run, at its own size, in its own directory."""
-  own = [run.state for run in ready.runs]
-  states, monitor = stacked.apart(ready.job, state, own), ready.job.ex.monitor
+  states = stacked.apart(ready.job, state, ready.alone)
+  monitor = ready.job.ex.monitor
   for run, one, values in zip(ready.runs, states, tests, strict=True):
     figure = {monitor: values[monitor]}
     checkpoint.save(run.manager, int(one.step), one, figure)

@@ -22,12 +22,12 @@ def placed(job: Job, states: list[State]) -> tuple[Hyper, State]:
   return job.layout.place(hypers(job)), keyed(job.layout.place(states))
 
 
-def apart(job: Job, state: State, own: list[State]) -> list[State]:
-  """Every run's state as if it had run alone, shaped like those in `own`, on
+def apart(job: Job, state: State, alone: list[State]) -> list[State]:
+  """Every run's state as if it had run alone, with the shapes in `alone`, on
   the host but for its key."""
   arrays = jax.tree.map(job.layout.per_run, on_host(state))
-  each = [jax.tree.map(lambda x, r=r: x[r], arrays) for r in range(len(own))]
-  return [keyed(cut(one, like)) for one, like in zip(each, own, strict=True)]
+  each = [jax.tree.map(lambda x, r=r: x[r], arrays) for r in range(len(alone))]
+  return [keyed(cut(one, like)) for one, like in zip(each, alone, strict=True)]
 
 
 def hypers(job: Job) -> list[Hyper]:
