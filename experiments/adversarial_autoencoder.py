@@ -24,6 +24,7 @@ from vae_jax.config import Experiment
 from vae_jax.factors import objectives, posteriors
 from vae_jax.measures import baselines, per_example
 from vae_jax.measures.codes import fit_to_normal
+from vae_jax.measures.trained import Trained
 from vae_jax.reports import claims, pictures
 
 ACCURACY = 'train/critic_accuracy'
@@ -50,13 +51,13 @@ def means(dicts) -> dict:
   return {k: float(np.mean([d[k] for d in dicts])) for k in dicts[0]}
 
 
-def fit(trained, limit: int) -> dict:
+def fit(trained: Trained, limit: int) -> dict:
   """matching.fit of the codes of the test split."""
-  seen = pictures.few(trained, limit)
+  seen = pictures.test_examples(trained, limit)
   return fit_to_normal(trained.encode(seen.seen, seen.given))
 
 
-def untrained(trained):
+def untrained(trained: Trained):
   """The same run before its first step."""
   init = jax.jit(partial(training.init, ex=trained.ex))
   one = jax.tree.map(lambda x: x[:1], trained.data['train'])
@@ -110,7 +111,7 @@ def fit_verdicts(fits) -> list[str]:
   ]
 
 
-def codes(trained):
+def codes(trained: Trained):
   """The codes of the test split among the prior's circles of 1, 2, 3 sigma."""
   from matplotlib.patches import Circle
 

@@ -18,6 +18,7 @@ from vae_jax import figures, networks
 from vae_jax.config import Experiment
 from vae_jax.factors import objectives, posteriors
 from vae_jax.measures import baselines, per_example
+from vae_jax.measures.trained import Trained
 from vae_jax.reports import claims, pictures
 
 MEASURES = ('mean_activation', 'active_share', 'hoyer_sparseness', 'psnr_db')
@@ -82,19 +83,19 @@ def by_rank(value_NZ) -> dict:
   return {i + 1: [v] for i, v in enumerate(value_NZ.mean(0))}
 
 
-def codes(trained, limit: int):
+def codes(trained: Trained, limit: int):
   """Codes of test images, each sorted downwards by size: [N, Z]."""
-  few = pictures.few(trained, limit)
+  few = pictures.test_examples(trained, limit)
   return -np.sort(-np.abs(trained.encode(few.seen, few.given)), axis=1)
 
 
 def rows(arms, count: int = 10):
   """Test images and their reconstructions by the first run of each arm."""
   first = next(iter(arms.values()))[0]
-  images, notes = {'input': pictures.few(first, count).wanted}, {}
+  images, notes = {'input': pictures.test_examples(first, count).wanted}, {}
   for arm, members in arms.items():
     name = arm or 'reconstruction'
-    few = pictures.few(members[0], count)
+    few = pictures.test_examples(members[0], count)
     images[name] = members[0].reconstruct(few.seen, few.given)
     notes[name] = f'{members[0].results["psnr_db"]:.1f} dB'
   title = f'Unseen {first.ex.dataset} through {first.ex.latents} latents'

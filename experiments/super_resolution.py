@@ -23,6 +23,7 @@ from vae_jax.console import words
 from vae_jax.factors import likelihoods, objectives, posteriors, views
 from vae_jax.images import inconsistency, psnr, whole_factor
 from vae_jax.measures import baselines, per_example
+from vae_jax.measures.trained import Trained
 from vae_jax.reports import claims, pictures
 
 NOISE_FACTOR = 4
@@ -115,9 +116,9 @@ def noise_rows(run, label: str, count: int) -> dict:
   }
 
 
-def enlarged(trained, count: int = 10):
+def enlarged(trained: Trained, count: int = 10):
   """Rows: what is seen, bicubic, the best baseline, the model, the target."""
-  seen, wanted, given = pictures.few(trained, count)
+  seen, wanted, given = pictures.test_examples(trained, count)
   rivals = trained.results.get('baselines', {})
   best = sorted(rivals, key=lambda name: -rivals[name]['psnr_db'])[:1]
   rows, notes = {'seen': seen}, {}

@@ -185,6 +185,25 @@ def test_pmap_is_in_one_function():
   assert named_in('pmap', '') == {('vae_jax.training.devices', 'over_devices')}
 
 
+OURS = {'ex', 'state', 'hyper', 'member', 'trained'}
+
+
+@pytest.mark.parametrize('name', sources())
+def test_what_is_of_a_type_of_ours_says_so(name):
+  functions = [
+    node
+    for node in ast.walk(ast.parse(sources()[name]))
+    if isinstance(node, ast.FunctionDef)
+  ]
+  bare = {
+    f'{function.name}({argument.arg})'
+    for function in functions
+    for argument in function.args.args + function.args.kwonlyargs
+    if argument.arg in OURS and argument.annotation is None
+  }
+  assert bare == set() or name.startswith('vae_jax.networks')
+
+
 def test_what_a_text_names_is_imported_in_one_function():
   wanted = {('vae_jax.config.text', 'module')}
   assert named_in('import_module', 'vae_jax') == wanted

@@ -168,7 +168,7 @@ def test_8_testing_trains_nothing(trained):
   before = jax.device_get(trained.state.params)
   placed = replicate((trained.data['test'], trained.hyper, trained.state))
   layout = OneRun(jax.local_devices())
-  pooled.over(trained.ex, trained.ex.measures, layout)(*placed)
+  pooled.means(trained.ex, trained.ex.measures, layout)(*placed)
   after = jax.device_get(placed[2].params)
   jax.tree.map(np.testing.assert_array_equal, after, before)
 

@@ -171,9 +171,18 @@ def test_pieces_are_few_and_even(count, most, size):
 
 def test_images_and_draws_are_cut_to_so_many_rows():
   ex = config.Experiment(nll_samples=100)
-  assert importance.cut(ex, 1000, rows=512, batch_size=128) == (125, 4)
-  assert importance.cut(ex, 10, rows=10_000, batch_size=128) == (10, 100)
-  assert importance.cut(ex, 128, rows=64, batch_size=128) == (128, 1)
+  assert importance.batch_and_chunk(ex, 1000, rows=512, batch_size=128) == (
+    125,
+    4,
+  )
+  assert importance.batch_and_chunk(ex, 10, rows=10_000, batch_size=128) == (
+    10,
+    100,
+  )
+  assert importance.batch_and_chunk(ex, 128, rows=64, batch_size=128) == (
+    128,
+    1,
+  )
 
 
 def test_the_figures_are_those_of_some_images_with_their_counts():

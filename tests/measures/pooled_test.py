@@ -74,7 +74,7 @@ def figures(split, state):
   found = []
   for devices in (jax.local_devices()[:1], jax.local_devices()):
     placed = replicate((split, EX.hyper(), state), devices)
-    over = pooled.over(EX, EX.measures, OneRun(devices), batch_size=3)
+    over = pooled.means(EX, EX.measures, OneRun(devices), batch_size=3)
     found += over(*placed)
   return found
 
@@ -167,7 +167,7 @@ def test_a_measure_of_any_shape_is_a_figure_under_its_name(
 ):
   layout = OneRun(jax.local_devices())
   args = replicate((split, EX.hyper(), state))
-  [found] = pooled.over(EX, (moments,), layout, batch_size=3)(*args)
+  [found] = pooled.means(EX, (moments,), layout, batch_size=3)(*args)
   model = EX.model(split)
   z_NZ = np.asarray(model.encode(state.params, examples.seen).mean)
   wanted = np.stack([z_NZ, z_NZ**2], 1).mean(0)
@@ -184,12 +184,16 @@ def test_a_measure_of_any_shape_is_a_figure_under_its_name(
 def test_padding_is_cut_from_figures_of_any_shape():
   values = {'a': 1.5, 'b': [1, 2, 3], 'c': [[1, 2, 3], [4, 5, 6]]}
   own = {'a': (), 'b': (2,), 'c': (2, 1)}
-  assert pooled.cut(values, own) == {'a': 1.5, 'b': [1, 2], 'c': [[1], [4]]}
+  assert pooled.unpadded(values, own) == {
+    'a': 1.5,
+    'b': [1, 2],
+    'c': [[1], [4]],
+  }
 
 
 def test_every_test_of_a_run_draws_the_same_noise(split, state):
   devices = jax.local_devices()[:1]
-  over = pooled.over(EX, (checksum,), OneRun(devices), batch_size=10)
+  over = pooled.means(EX, (checksum,), OneRun(devices), batch_size=10)
 
   def figure(state):
     return over(*replicate((split, EX.hyper(), state), devices))
@@ -271,7 +275,7 @@ def test_a_split_on_the_host_gives_the_same_figures_piece_by_piece(
   devices, hyper = jax.local_devices(), ex.hyper()
   state = training.init(jax.random.key(0), ex, hyper, batch)
   placed, hyper, state = replicate((batch, hyper, state), devices)
-  measure = pooled.over(ex, measures, OneRun(devices), batch_size=2)
+  measure = pooled.means(ex, measures, OneRun(devices), batch_size=2)
   [whole] = measure(placed, hyper, state)
   # 26 examples in pieces of 10: the last one is padded.
   monkeypatch.setattr(pooled.portions, '__defaults__', (10,))

@@ -25,7 +25,7 @@ def trained(tiny, tiny_data):
   )
   hyper = ex.hyper()
   state = training.init(jax.random.key(0), ex, hyper, tiny_data['train'])
-  measure = pooled.over(ex, ex.measures, OneRun(jax.local_devices()[:1]))
+  measure = pooled.means(ex, ex.measures, OneRun(jax.local_devices()[:1]))
   [results] = measure(tiny_data['test'], hyper, state)
   return Trained(ex, tiny_data, hyper, state, [], results)
 

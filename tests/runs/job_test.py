@@ -225,7 +225,7 @@ def test_evaluation_uses_the_means_of_the_whole_split(ex, tmp_path):
   outcome = fit(ex, tmp_path)
   trained = outcome.runs['']
   layout = OneRun(jax.local_devices())
-  measure = pooled.over(ex, ex.measures, layout, batch_size=3)
+  measure = pooled.means(ex, ex.measures, layout, batch_size=3)
 
   state, hyper = replicate((trained.state, trained.hyper))
   [again] = measure(replicate(trained.data['test']), hyper, state)

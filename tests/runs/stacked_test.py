@@ -30,18 +30,18 @@ def tree(seed, *shapes):
 
 def test_a_smaller_tree_is_the_start_of_the_wider_one_and_comes_back():
   small, base = tree(0, (2, 3), (3,), ()), tree(1, (2, 5), (4,), ())
-  wide = stacked.within(small, base)
+  wide = stacked.padded(small, base)
   np.testing.assert_array_equal(wide['0'][:, :3], small['0'])
   np.testing.assert_array_equal(wide['0'][:, 3:], base['0'][:, 3:])
   np.testing.assert_array_equal(wide['1'][3:], base['1'][3:])
   assert wide['2'] == small['2']
-  back = stacked.cut(wide, small)
+  back = stacked.start_of(wide, small)
   jax.tree.map(np.testing.assert_array_equal, back, small)
 
 
 def test_padding_leaves_its_base_as_it_was():
   base = {'a': np.zeros(3)}
-  stacked.within({'a': np.ones(2)}, base)
+  stacked.padded({'a': np.ones(2)}, base)
   assert not base['a'].any()
 
 
@@ -242,7 +242,7 @@ def test_measures_of_a_sweep_are_those_of_each_run(tiny, tiny_data):
   def figures(experiments, devices):
     ready = begun(experiments, devices)
     job = ready.job
-    measure = pooled.over(job.ex, measures, job.layout, 8)
+    measure = pooled.means(job.ex, measures, job.layout, 8)
     tests = loop.tested(ready, measure, ready.state)
     estimate = importance.nll(job.ex, job.layout, 4)
     nlls = estimate(job.splits['test'], ready.hyper, ready.state)

@@ -18,8 +18,8 @@ from vae_jax.factors import (
   priors,
   views,
 )
+from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.model import Model
-from vae_jax.factors.objectives import Hyper
 
 
 class ConfigError(ValueError):

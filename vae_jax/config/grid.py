@@ -47,22 +47,22 @@ def members(ex: Experiment, changes: list[str]) -> list[Member]:
   if named:
     ex = override(ex, 'arms=' + ','.join(map(value_of, named[0])))
     axes.remove(named[0])
-  found, used = {}, set()
+  by_text, used = {}, set()
   for arm in ex.arms or (('',),):
     for point in itertools.product(*axes):
-      member = made(ex, arm, point, axes)
+      member = member_of(ex, arm, point, axes)
       used |= set(member.changes)
-      found.setdefault(str(rendered(member.ex)), member)
+      by_text.setdefault(str(rendered(member.ex)), member)
   for axis in axes:
     if not used & set(axis):
       raise ConfigError(
         f'every arm has a {path_of(axis[0])} of its own, {axis[0]} changes '
         f'none: choose among the arms with --arms'
       )
-  return distinct(list(found.values()))
+  return distinct(list(by_text.values()))
 
 
-def made(ex: Experiment, arm, point, axes) -> Member:
+def member_of(ex: Experiment, arm, point, axes) -> Member:
   """The member of this arm at this point of the lists."""
   name, *own = arm
   ex = dataclasses.replace(ex, arms=())
@@ -87,13 +87,13 @@ def made(ex: Experiment, arm, point, axes) -> Member:
 
 def lists(changes: list[str]) -> dict[str, list[str]]:
   """Path -> its assignments, one for each value; the last one given counts."""
-  found = {}
+  by_path = {}
   for change in changes:
     path, equals, text = (part.strip() for part in change.partition('='))
-    found.pop(path, None)
+    by_path.pop(path, None)
     values = split(path, text) if equals else [text]
-    found[path] = [f'{path}{equals}{value.strip()}' for value in values]
-  return found
+    by_path[path] = [f'{path}{equals}{value.strip()}' for value in values]
+  return by_path
 
 
 def split(path: str, text: str) -> list[str]:
@@ -131,12 +131,12 @@ def in_file_name(text: str) -> str:
 
 def distinct(members: list[Member]) -> list[Member]:
   """The members, a number added to names that are there already."""
-  taken, found = set(), []
+  taken, named = set(), []
   for member in members:
     name, count = member.name, 1
     while name in taken:
       count += 1
       name = f'{member.name}_{count}'
     taken.add(name)
-    found.append(member._replace(name=name))
-  return found
+    named.append(member._replace(name=name))
+  return named

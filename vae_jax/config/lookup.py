@@ -15,7 +15,7 @@ from vae_jax.config.text import (
 from vae_jax.console import nearest
 
 
-def known(name: str, allowed: dict, kind: str, where: str = ''):
+def value_named(name: str, allowed: dict, kind: str, where: str = ''):
   """allowed[name]; ConfigError with the nearest and all names otherwise."""
   if name in allowed:
     return allowed[name]
@@ -106,9 +106,9 @@ def same_kind(f, like) -> bool:
   kind = returned(like)
   if kind is None or inspect.isclass(like):
     return True
-  if (found := returned(f)) is None:
+  if (own_kind := returned(f)) is None:
     return module_name(f) == module_name(like)
-  return issubclass(found, kind)
+  return issubclass(own_kind, kind)
 
 
 def returned(f):

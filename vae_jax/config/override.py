@@ -16,7 +16,7 @@ from vae_jax.config.experiment import (
   plain_fields,
   types_of,
 )
-from vae_jax.config.lookup import function, hints, known, required
+from vae_jax.config.lookup import function, hints, required, value_named
 from vae_jax.config.text import parts, render
 
 WORDS = {
@@ -36,7 +36,7 @@ def override(ex: Experiment, assignment: str) -> Experiment:
   if not text:
     raise ConfigError(f'{path}= needs a value')
   name, *names = path.split('.')
-  field = known(name, fields(), 'field')
+  field = value_named(name, fields(), 'field')
   old = getattr(ex, name)
   if name == 'arms':
     new = picked(text, old)
@@ -57,7 +57,7 @@ def picked(text: str, arms: tuple) -> tuple:
   """The arms with these names: 'lesson, unet'."""
   there = {arm[0]: arm for arm in arms}
   names = [name.strip() for name in text.split(',')]
-  return tuple(known(name, there, 'arm') for name in dict.fromkeys(names))
+  return tuple(value_named(name, there, 'arm') for name in dict.fromkeys(names))
 
 
 def plain(field, text: str):
@@ -81,8 +81,8 @@ def parse(text: str, allowed: tuple, name: str):
   except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
     value = text
   for kind in allowed:
-    if (found := converted(value, kind)) is not REFUSED:
-      return found
+    if (parsed := converted(value, kind)) is not REFUSED:
+      return parsed
   wanted = ' or '.join(describe(kind) for kind in allowed)
   raise ConfigError(f'{name} must be {wanted}, not {text!r:.60}')
 
@@ -99,9 +99,9 @@ def converted(value, kind):
     if not isinstance(value, tuple | list):
       return REFUSED
     element = typing.get_args(kind)[0]
-    found = tuple(converted(v, element) for v in value)
-    bad = [v for v in found if v is REFUSED or type(v) is int and v < 1]
-    return REFUSED if bad else found
+    elements = tuple(converted(v, element) for v in value)
+    bad = [v for v in elements if v is REFUSED or type(v) is int and v < 1]
+    return REFUSED if bad else elements
   if kind is float and type(value) is int:
     return float(value) if abs(value) < 1e300 else math.inf
   return value if type(value) is kind else REFUSED
@@ -122,7 +122,9 @@ def nested(f, names, text: str, path: str):
     raise ConfigError(f'{path}: {render(f)} has no arguments')
   base, keywords = parts(f)
   parameters = settable(base, path)
-  parameter = known(names[0], parameters, 'argument', f' of {render(base)}')
+  parameter = value_named(
+    names[0], parameters, 'argument', f' of {render(base)}'
+  )
   old = keywords.get(names[0], parameter.default)
   if len(names) > 1:
     new = nested(old, names[1:], text, path)
@@ -163,9 +165,9 @@ def argument_types(f, parameter) -> tuple:
   hint = hints(f).get(parameter.name)
   if typing.get_origin(hint) is tuple:
     return (hint,)
-  found = tuple(t for t in alternatives(hint) if t in WORDS)
-  if found and len(found) == len(alternatives(hint)):
-    return found
+  plain_types = tuple(t for t in alternatives(hint) if t in WORDS)
+  if plain_types and len(plain_types) == len(alternatives(hint)):
+    return plain_types
   default = parameter.default
   if isinstance(default, tuple):
     return (tuple[type(default[0]) if default else int, ...],)

@@ -65,13 +65,13 @@ def module(name: str):
 def own_files() -> dict[str, str]:
   """Name -> dotted name of every file and folder of this package; of several
   with one name the one that is nearest to its top."""
-  found = {}
+  dotted = {}
   paths = sorted(ROOT.rglob('*.py'), key=lambda path: (len(path.parts), path))
   for path in paths:
     names = path.relative_to(ROOT.parent).with_suffix('').parts
     names = names[:-1] if names[-1] == '__init__' else names
-    found.setdefault(names[-1], '.'.join(names))
-  return found
+    dotted.setdefault(names[-1], '.'.join(names))
+  return dotted
 
 
 def is_users(name: str) -> bool:
@@ -145,7 +145,7 @@ def current(text: str) -> str:
   """A rendered text, or an assignment, with modules as they are called now."""
   old = '|'.join(MOVED)
   return re.sub(
-    rf'(?<![\w.])({old})(?=\.\w)', lambda found: MOVED[found[1]], text
+    rf'(?<![\w.])({old})(?=\.\w)', lambda match: MOVED[match[1]], text
   )
 
 

@@ -11,11 +11,11 @@ catalogue  name -> dataset
 """
 
 from vae_jax.data.batch import Batch, DataError, checked
-from vae_jax.data.catalogue import EMBEDDED, load, read
+from vae_jax.data.catalogue import EMBEDDED, load, own_images
 from vae_jax.data.embedded import digits, photos
 from vae_jax.data.order import order, spread, spread_rows
 
 __all__ = [
   'EMBEDDED', 'Batch', 'DataError', 'checked', 'digits', 'load', 'order',
-  'photos', 'read', 'spread', 'spread_rows',
+  'own_images', 'photos', 'spread', 'spread_rows',
 ]  # fmt: skip

@@ -25,10 +25,10 @@ def load(name: str, data_dir: str | None = None) -> dict[str, Batch]:
       raise DataError(f'{name} needs a path: {kind}:PATH')
     return OWN[kind](path)
   whole, asked = classes.parted(name)
-  return classes.only(named(whole, data_dir), asked, whole)
+  return classes.only(whole_set(whole, data_dir), asked, whole)
 
 
-def named(name: str, data_dir: str | None) -> dict[str, Batch]:
+def whole_set(name: str, data_dir: str | None) -> dict[str, Batch]:
   """The splits of an embedded set or one of tensorflow-datasets."""
   if name in EMBEDDED:
     return dict(_drawn(EMBEDDED[name]))
@@ -40,7 +40,7 @@ def _drawn(make) -> dict[str, Batch]:
   return {split: checked(batch) for split, batch in make().items()}
 
 
-def read(source: str) -> tuple[Batch, list[str]]:
+def own_images(source: str) -> tuple[Batch, list[str]]:
   """All images of a folder or an npz file and their names: nothing is split.
 
   Raises DataError in one line.

@@ -25,14 +25,14 @@ def only(splits: dict[str, Batch], asked, name: str) -> dict[str, Batch]:
   if not asked:
     return splits
   numbers = sorted({number(splits, one, name) for one in asked})
-  found = {
+  chosen = {
     split: batch.take(np.flatnonzero(np.isin(batch.label, numbers)))
     for split, batch in splits.items()
   }
   for split in ('train', 'test'):
-    if not found[split].size:
+    if not chosen[split].size:
       raise DataError(f'{name}:{"+".join(asked)} has no images in {split}')
-  return {split: batch for split, batch in found.items() if batch.size}
+  return {split: batch for split, batch in chosen.items() if batch.size}
 
 
 def number(splits: dict[str, Batch], asked: str, name: str) -> int:

@@ -102,7 +102,7 @@ def _patches(picture_HWC, test: bool, stride: int):
 def _root(package: str) -> pathlib.Path:
   # Found, not imported: importing scikit-learn takes longer than training's
   # first step.
-  found = importlib.util.find_spec(package)
-  if found is None:
+  spec = importlib.util.find_spec(package)
+  if spec is None:
     raise DataError(f'{package} is not installed: pip install {package}')
-  return pathlib.Path(found.origin).parent
+  return pathlib.Path(spec.origin).parent

@@ -1,5 +1,6 @@
 """What a model is a product of; each factor is a pure function or a value.
 
+  hyper        the numbers that a sweep may vary without compiling again
   views        what is seen, wanted and given: (batch, key_B, hyper) -> Example
   likelihoods  p(x given z): () -> Likelihood(log_prob, mean, sample, ...)
   priors       p(z): (latents) -> Prior(init, bind), p with log_prob and sample

@@ -4,13 +4,15 @@ params = {'encoder': ..., 'decoder': ..., 'prior': ...}
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from vae_jax.factors.divergences import kl
-from vae_jax.factors.priors import masked
+from vae_jax.factors.likelihoods import Likelihood
+from vae_jax.factors.priors import Prior, masked
 
 # Name -> (how products are computed, dtype of what goes into them if not
 # float32). Float32 means float32: JAX's default is less on GPUs and TPUs.
@@ -26,14 +28,14 @@ class Model:
   """q(z given x), p(z) and p(x given z) with shapes; owns the latent mask."""
 
   latents: int
-  encoder: Any  # flax modules
-  decoder: Any
-  posterior: Any  # (z_mean, z_log_sigma, z_mask) -> q
-  factor: Any  # priors.Prior
-  likelihood: Any
-  critic_net: Any = None  # flax module z_BZ -> [B, 1]
+  encoder: nn.Module
+  decoder: nn.Module
+  posterior: Callable  # (z_mean, z_log_sigma, z_mask) -> q
+  factor: Prior
+  likelihood: Likelihood
+  critic_net: nn.Module | None = None  # z_BZ -> [B, 1]
   axis: str | None = None
-  z_mask: Any = None  # [Z] of 0 and 1, or None
+  z_mask: jax.Array | None = None  # [Z] of 0 and 1
   precision: str = 'float32'
 
   def bind(self, z_mask) -> 'Model':

@@ -6,25 +6,12 @@ loss is a mean over the batch of per-example values; beta = 1 is the ELBO.
 
 import math
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from vae_jax.factors.hyper import Hyper
 from vae_jax.images import ssim
-
-
-@flax.struct.dataclass
-class Hyper:
-  """The numbers that a sweep may vary without compiling again."""
-
-  learning_rate: jax.Array
-  beta: jax.Array
-  free_bits: jax.Array
-  noise: jax.Array
-  sparsity: jax.Array
-  critic_rate: jax.Array
-  z_mask: jax.Array | None = None  # [Z] of 0 and 1
 
 
 def constant(hyper: Hyper, step) -> Hyper:
@@ -33,7 +20,7 @@ def constant(hyper: Hyper, step) -> Hyper:
   return hyper
 
 
-def elbo(model, params, example, key_B, hyper):
+def elbo(model, params, example, key_B, hyper: Hyper):
   """-ELBO with beta and free bits (Kingma & Welling 2014, eq. 10; Higgins et
   al. 2017; free bits on the whole KL as in Roberts et al. 2018)."""
   z_BZ, kl_BG = model.infer(params, example, key_B)
@@ -55,7 +42,7 @@ def above_free_bits(kl_B, free_bits):
   return jnp.where(free_bits > 0, paid_B, kl_B)
 
 
-def reconstruction(model, params, example, key_B, hyper):
+def reconstruction(model, params, example, key_B, hyper: Hyper):
   """-log p(wanted given the code): what a plain autoencoder minimises."""
   del hyper
   z_BZ, _ = model.infer(params, example, key_B)
@@ -64,7 +51,7 @@ def reconstruction(model, params, example, key_B, hyper):
   return nll_B.mean(), {'loss': nll_B.mean(), 'nll_nats': nll_B.mean()}
 
 
-def structural(model, params, example, key_B, hyper):
+def structural(model, params, example, key_B, hyper: Hyper):
   """1 - SSIM of the mean image, times the number of pixels: no likelihood, and
   not in nats, but of a size with them (Snell et al. 2017)."""
   del hyper
@@ -75,7 +62,7 @@ def structural(model, params, example, key_B, hyper):
   return loss_B.mean(), {'loss': loss_B.mean()}
 
 
-def sparse(model, params, example, key_B, hyper):
+def sparse(model, params, example, key_B, hyper: Hyper):
   """Reconstruction plus hyper.sparsity nats for each unit of the code's L1
   norm (the lesson's activity regularizer)."""
   z_BZ, _ = model.infer(params, example, key_B)
@@ -90,7 +77,7 @@ def sparse(model, params, example, key_B, hyper):
   }
 
 
-def adversarial(model, params, example, key_B, hyper):
+def adversarial(model, params, example, key_B, hyper: Hyper):
   """Reconstruction by codes that a critic cannot tell from draws of the prior
   (Makhzani et al. 2015): three losses that share no gradient, in one sum.
 
@@ -122,7 +109,7 @@ def adversarial(model, params, example, key_B, hyper):
   }
 
 
-def mistaken_elbo(model, params, example, key_B, hyper):
+def mistaken_elbo(model, params, example, key_B, hyper: Hyper):
   """WRONG, kept to compare with the figures of the Keras examples, and not to
   be used for anything else.
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.factors.hyper import Hyper
 from vae_jax.images import area_means
 
 
@@ -20,14 +21,14 @@ class Example(NamedTuple):
   given: jax.Array | None = None
 
 
-def clean(batch, key_B, hyper) -> Example:
+def clean(batch, key_B, hyper: Hyper) -> Example:
   """Sees the image and must reproduce it."""
   del key_B, hyper
   x_BHWC = batch.images()
   return Example(seen=x_BHWC, wanted=x_BHWC)
 
 
-def noisy(batch, key_B, hyper, shift: float = 0.5) -> Example:
+def noisy(batch, key_B, hyper: Hyper, shift: float = 0.5) -> Example:
   """Sees the image plus N(shift, hyper.noise), clipped to [0, 1]; must produce
   the clean one. Fresh noise for every key, so for every step."""
   x_BHWC = batch.images()
@@ -36,7 +37,7 @@ def noisy(batch, key_B, hyper, shift: float = 0.5) -> Example:
   return Example(seen=jnp.clip(seen_BHWC, 0.0, 1.0), wanted=x_BHWC)
 
 
-def low_resolution(batch, key_B, hyper, factor: int = 2) -> Example:
+def low_resolution(batch, key_B, hyper: Hyper, factor: int = 2) -> Example:
   """Sees the means of blocks of factor x factor pixels and must produce the
   image. ValueError if the blocks do not divide it.
 
@@ -49,7 +50,7 @@ def low_resolution(batch, key_B, hyper, factor: int = 2) -> Example:
   return Example(seen=area_means(x_BHWC, factor), wanted=x_BHWC)
 
 
-def transformed(batch, key_B, hyper, change: str = 'rotated') -> Example:
+def transformed(batch, key_B, hyper: Hyper, change: str = 'rotated') -> Example:
   """Sees the image after a change and must reproduce that: 'rotated' (by 90
   degrees, by 180 if it is not square), 'inverted', 'permuted' (one order of
   the pixels for all images), or 'none'. ValueError for any other."""
@@ -77,7 +78,7 @@ def changed(x_BHWC, change: str):
   return x_BHWC
 
 
-def labels(batch, key_B, hyper) -> Example:
+def labels(batch, key_B, hyper: Hyper) -> Example:
   """Sees the image and must produce its label, one-hot as an image of one pixel
   [B, 1, 1, Y]: a classifier's view. ValueError if there are no labels."""
   del key_B, hyper
@@ -85,7 +86,7 @@ def labels(batch, key_B, hyper) -> Example:
   return Example(seen=batch.images(), wanted=label_BY[:, None, None, :])
 
 
-def labelled(batch, key_B, hyper) -> Example:
+def labelled(batch, key_B, hyper: Hyper) -> Example:
   """Sees the image and must reproduce it, given its one-hot label [B, Y].
   ValueError if there are no labels."""
   del key_B, hyper

@@ -48,8 +48,8 @@ def curves(
 def _name(key: str, keys: Sequence[str]) -> str:
   """'train' for 'train/loss' where the keys differ in that part only."""
   split, _, rest = key.partition('/')
-  alike = rest and all(k.partition('/')[2] == rest for k in keys)
-  return split if alike else key.replace('/', ' ')
+  same_metric = rest and all(k.partition('/')[2] == rest for k in keys)
+  return split if same_metric else key.replace('/', ' ')
 
 
 def panel_axes(

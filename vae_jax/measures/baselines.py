@@ -9,16 +9,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vae_jax.config.experiment import Experiment
+
 ROWS = 4096  # of a training set that PCA looks at at once
 
 
-def noisy_input(ex, train, test):
+def noisy_input(ex: Experiment, train, test):
   """The input itself."""
   del ex, train
   return test.seen
 
 
-def gaussian_blur(ex, train, test, sigmas=(0.5, 0.75, 1.0, 1.25, 1.5, 2.0)):
+def gaussian_blur(
+  ex: Experiment, train, test, sigmas=(0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+):
   """Gaussian blur, then one gain and offset; both and sigma fitted on train."""
 
   del ex
@@ -42,7 +46,7 @@ def _blur(x_NHWC, sigma):
   return gaussian_filter(x_NHWC, (0, sigma, sigma, 0))
 
 
-def pca(ex, train, test, components: int | None = None):
+def pca(ex: Experiment, train, test, components: int | None = None):
   """Principal components of what is seen, as many as the model has latents if
   not said, then the best linear map from them to what is wanted.
 
@@ -126,7 +130,10 @@ def principal_components(x_NP, count: int):
 
 
 def ridge(
-  ex, train, test, alphas=(1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+  ex: Experiment,
+  train,
+  test,
+  alphas=(1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0),
 ):
   """Ridge regression from seen to wanted pixels; alpha chosen on a held-out
   tenth of train, then fitted on all of it."""
@@ -154,27 +161,27 @@ def _ridge_path(x, y):
   return predict
 
 
-def nearest(ex, train, test):
+def nearest(ex: Experiment, train, test):
   """Every pixel repeated until the size is that of what is wanted."""
   return _enlarged(ex, train, test, 'nearest')
 
 
-def bilinear(ex, train, test):
+def bilinear(ex: Experiment, train, test):
   """Linear interpolation up to the size of what is wanted."""
   return _enlarged(ex, train, test, 'linear')
 
 
-def bicubic(ex, train, test):
+def bicubic(ex: Experiment, train, test):
   """Cubic interpolation up to the size of what is wanted (Keys 1981)."""
   return _enlarged(ex, train, test, 'cubic')
 
 
-def lanczos(ex, train, test):
+def lanczos(ex: Experiment, train, test):
   """Interpolation by a sinc in a window of three pixels each way."""
   return _enlarged(ex, train, test, 'lanczos3')
 
 
-def _enlarged(ex, train, test, method):
+def _enlarged(ex: Experiment, train, test, method):
   del ex, train
   import jax
 
@@ -184,7 +191,7 @@ def _enlarged(ex, train, test, method):
   return np.asarray(jax.image.resize(test.seen, shape, method))
 
 
-def mean_image(ex, train, test):
+def mean_image(ex: Experiment, train, test):
   """The mean training image, for every input."""
   del ex
   mean_HWC = train.wanted.mean(0)

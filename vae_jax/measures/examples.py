@@ -6,13 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.config.experiment import Experiment
+from vae_jax.factors.hyper import Hyper
+from vae_jax.training import State
+
 # Folded into a run's key, these meet no step's: steps stay below 2 ** 31.
 EVALUATION = 0xFFFFFFFF
 BASELINES = 0xFFFFFFFE
 IMPORTANCE = 0xFFFFFFFD
 
 
-def viewed(ex, data, hyper, key_view, index_b, position_b=None):
+def viewed(
+  ex: Experiment, data, hyper: Hyper, key_view, index_b, position_b=None
+):
   """The view of the examples at index_b, keys by position in the split, the
   index itself if not said: an Example."""
   position_b = index_b if position_b is None else position_b
@@ -25,7 +31,7 @@ def keys_at(key, index_b):
   return jax.vmap(jax.random.fold_in, (None, 0))(key, index_b)
 
 
-def examples(ex, data, hyper, key):
+def examples(ex: Experiment, data, hyper: Hyper, key):
   """The view of a whole split, keys by position.
 
   With the test split and the evaluation key, the very images that the measures
@@ -36,12 +42,12 @@ def examples(ex, data, hyper, key):
 
 # By the view and not by the experiment: runs that differ elsewhere share it.
 @functools.partial(jax.jit, static_argnames='view')
-def _examples(view, data, hyper, key):
+def _examples(view, data, hyper: Hyper, key):
   key_view, _ = jax.random.split(key)
   return view(data, keys_at(key_view, jnp.arange(data.size)), hyper)
 
 
-def few_views(ex, data, hyper, seed: int) -> list:
+def few_views(ex: Experiment, data, hyper: Hyper, seed: int) -> list:
   """What the view shows of a few examples with this key, as host arrays: runs
   for which it is the same for all keys see the same images."""
   few = jax.tree.map(lambda x: x[:16], data)
@@ -55,6 +61,6 @@ def same_arrays(a: list, b: list) -> bool:
   return all(map(np.array_equal, a, b))
 
 
-def evaluation_key(state):
+def evaluation_key(state: State):
   """The key from which a split's noise is drawn, the same at every test."""
   return jax.random.fold_in(state.key, EVALUATION)

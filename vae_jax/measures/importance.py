@@ -18,7 +18,7 @@ from vae_jax import config
 from vae_jax.config.experiment import Experiment
 from vae_jax.data import Batch, spread
 from vae_jax.factors import posteriors
-from vae_jax.factors.objectives import Hyper
+from vae_jax.factors.hyper import Hyper
 from vae_jax.measures import examples
 from vae_jax.measures.pooled import padded_index
 from vae_jax.training import State, replicate
@@ -49,7 +49,9 @@ def nll(
     # A split may be sorted by class.
     chosen = spread(data.size, ex.nll_images)
     few = replicate(data.take(chosen), layout.devices)
-    size, chunk = cut(ex, -(-len(chosen) // layout.shares), rows, batch_size)
+    size, chunk = batch_and_chunk(
+      ex, -(-len(chosen) // layout.shares), rows, batch_size
+    )
     f = functools.partial(log_likelihood, ex, ex.nll_samples, chunk)
     call = layout.each(f, reduced=False)
     at_DnB = padded_index(len(chosen), layout.shares, size)
@@ -65,7 +67,7 @@ def nll(
   return measure
 
 
-def cut(
+def batch_and_chunk(
   ex: Experiment, images: int, rows: int, batch_size: int
 ) -> tuple[int, int]:
   """(images a batch, draws of each at once) for so many images on a device, at

@@ -3,10 +3,11 @@
 import jax.numpy as jnp
 
 from vae_jax.factors import objectives
+from vae_jax.factors.hyper import Hyper
 from vae_jax.images import image_quality, inconsistency
 
 
-def elbo(model, params, example, key_B, hyper):
+def elbo(model, params, example, key_B, hyper: Hyper):
   """-ELBO and its two parts per example, in nats: [B]."""
   del hyper
   z_BZ, kl_BG = model.infer(params, example, key_B)
@@ -16,7 +17,7 @@ def elbo(model, params, example, key_B, hyper):
   return {'nelbo_nats': nll_B + kl_B, 'nll_nats': nll_B, 'kl_nats': kl_B}
 
 
-def kl_per_latent(model, params, example, key_B, hyper):
+def kl_per_latent(model, params, example, key_B, hyper: Hyper):
   """KL of each latent in nats: [B, Z]; nothing if they do not factorise."""
   del hyper
   _, kl_BG = model.infer(params, example, key_B)
@@ -25,14 +26,14 @@ def kl_per_latent(model, params, example, key_B, hyper):
   return {'kl_per_latent_nats': kl_BG}
 
 
-def active_latents(model, params, example, key_B, hyper):
+def active_latents(model, params, example, key_B, hyper: Hyper):
   """First and second moments of z_mean, for the active units: [B, Z]."""
   del key_B, hyper
   z_BZ = model.encode(params, example.seen, example.given).mean
   return {'z_mean': z_BZ, 'z_mean_square': z_BZ**2}
 
 
-def reconstruction(model, params, example, key_B, hyper):
+def reconstruction(model, params, example, key_B, hyper: Hyper):
   """-log likelihood at the mean code, in nats, and the same per pixel: [B]."""
   del key_B, hyper
   z_BZ = model.encode(params, example.seen, example.given).mean
@@ -42,14 +43,16 @@ def reconstruction(model, params, example, key_B, hyper):
   return {'nll_nats': nll_B, 'nll_nats_per_pixel': nll_B / pixels}
 
 
-def mistaken_elbo(model, params, example, key_B, hyper):
+def mistaken_elbo(model, params, example, key_B, hyper: Hyper):
   """The value of objectives.mistaken_elbo, which says what is wrong: [B]."""
   del hyper
   parts = objectives.mistaken_parts(model, params, example, key_B)
   return {'mistaken_loss': sum(parts)}
 
 
-def sparseness(model, params, example, key_B, hyper, threshold: float = 0.0):
+def sparseness(
+  model, params, example, key_B, hyper: Hyper, threshold: float = 0.0
+):
   """Of the code: mean |z|, the share of |z| above the threshold, and Hoyer's
   sparseness (2004), 0 if all are equal, 1 if one alone is not 0: [B].
 
@@ -75,14 +78,14 @@ def hoyer(z_BZ, count):
   return jnp.where(l2_B > 0, sparse_B, 0.0)
 
 
-def quality(model, params, example, key_B, hyper):
+def quality(model, params, example, key_B, hyper: Hyper):
   """Squared error and SSIM of the mean image against the wanted one: [B]."""
   del key_B, hyper
   image_BHWC = model.reconstruct(params, example.seen, example.given)
   return image_quality(image_BHWC, example.wanted)
 
 
-def accuracy(model, params, example, key_B, hyper):
+def accuracy(model, params, example, key_B, hyper: Hyper):
   """Of a classifier: whether the likeliest class is the right one, 0 or 1, and
   -log p of the right one in nats: [B]."""
   del key_B, hyper
@@ -95,7 +98,7 @@ def accuracy(model, params, example, key_B, hyper):
   }
 
 
-def consistency(model, params, example, key_B, hyper):
+def consistency(model, params, example, key_B, hyper: Hyper):
   """Squared error of the mean image, made as small as what was seen by area
   means, against what was seen: [B]."""
   del key_B, hyper

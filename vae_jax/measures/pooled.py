@@ -15,7 +15,7 @@ from jax import lax
 from vae_jax import config, training
 from vae_jax.config.experiment import Experiment
 from vae_jax.data import Batch
-from vae_jax.factors.objectives import Hyper
+from vae_jax.factors.hyper import Hyper
 from vae_jax.images import psnr
 from vae_jax.measures.examples import evaluation_key, keys_at, viewed
 from vae_jax.training import State
@@ -26,7 +26,7 @@ BATCH = 128  # examples that are measured at once, at most
 PORTION = 8192  # examples of a split on the host that are sent at once
 
 
-def over(ex: Experiment, measures, layout: Layout, batch_size=None):
+def means(ex: Experiment, measures, layout: Layout, batch_size=None):
   """A function (data, hyper, state) -> {name: figure} pooled over the split,
   for each run that lies on the devices.
 
@@ -41,9 +41,9 @@ def over(ex: Experiment, measures, layout: Layout, batch_size=None):
     for part, at_DnB, position_DnB in portions(data, layout.shares, size):
       parts.append(call(part, hyper, state, (at_DnB, position_DnB)))
       total += (position_DnB >= 0).sum()
-    means = {k: sum(part[k] for part in parts) / total for k in parts[0]}
+    mean_R = {k: sum(part[k] for part in parts) / total for k in parts[0]}
     each = [
-      {k: x_R[r] for k, x_R in means.items()} for r in range(layout.count)
+      {k: x_R[r] for k, x_R in mean_R.items()} for r in range(layout.count)
     ]
     return [derived(one) for one in each]
 
@@ -92,7 +92,7 @@ def shapes(ex: Experiment, data: Batch) -> dict[str, tuple[int, ...]]:
   return {name: np.shape(value) for name, value in derived(means).items()}
 
 
-def cut(values: dict, own: dict[str, tuple[int, ...]]) -> dict:
+def unpadded(values: dict, own: dict[str, tuple[int, ...]]) -> dict:
   """The figures of a padded run without their padding, shaped as `own` says."""
   cuts = {name: tuple(slice(n) for n in shape) for name, shape in own.items()}
   return {

@@ -55,8 +55,8 @@ def frechet_distance(a_NF, b_MF) -> float:
   values = np.linalg.eigvalsh(root_a @ cov_b @ root_a)
   shared = np.sqrt(np.maximum(values, 0)).sum()
   means = ((a_NF.mean(0) - b_MF.mean(0)) ** 2).sum()
-  found = means + np.trace(cov_a) + np.trace(cov_b) - 2 * shared
-  return float(max(found, 0.0))
+  distance = means + np.trace(cov_a) + np.trace(cov_b) - 2 * shared
+  return float(max(distance, 0.0))
 
 
 def class_entropy(probability_NY) -> float:

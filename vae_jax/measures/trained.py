@@ -9,7 +9,7 @@ import numpy as np
 from vae_jax import config, data
 from vae_jax.config.experiment import Experiment
 from vae_jax.data import Batch
-from vae_jax.factors.objectives import Hyper
+from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.views import Example
 from vae_jax.measures import examples
 from vae_jax.training import State
@@ -74,7 +74,8 @@ class Trained:
     wanted = config.example_shapes(self.ex, self.data['test']).seen.shape[1:]
     if np.shape(seen)[1:] != wanted:
       raise ValueError(
-        f'this model sees images of {by(wanted)}, not {by(np.shape(seen)[1:])}'
+        f'this model sees images of {size_in_words(wanted)}, not '
+        f'{size_in_words(np.shape(seen)[1:])}'
       )
     return _chunked(self._encode, self.state.params, seen, given)
 
@@ -82,7 +83,8 @@ class Trained:
     """Mean images of codes [N, Z]: [N, H, W, C]; ValueError for other Z."""
     if np.shape(z)[1:] != (self.ex.latents,):
       raise ValueError(
-        f'this model has {self.ex.latents} latents, not {by(np.shape(z)[1:])}'
+        f'this model has {self.ex.latents} latents, not '
+        f'{size_in_words(np.shape(z)[1:])}'
       )
     return _chunked(self._decode, self.state.params, z, given)
 
@@ -112,7 +114,7 @@ class Trained:
     return jax.jit(decode)
 
 
-def by(shape) -> str:
+def size_in_words(shape) -> str:
   """'28x28x1'."""
   return 'x'.join(map(str, shape))
 

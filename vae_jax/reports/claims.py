@@ -59,10 +59,10 @@ def by_arm(runs) -> dict[str, list]:
 
 
 def _grouped(runs, name: str) -> dict[str, list]:
-  found = {}
+  groups = {}
   for run in runs:
-    found.setdefault(getattr(run, name), []).append(run)
-  return found
+    groups.setdefault(getattr(run, name), []).append(run)
+  return groups
 
 
 def held(claim) -> str:

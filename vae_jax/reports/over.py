@@ -59,13 +59,13 @@ def of_group(label: str, runs: list[Trained]) -> Report:
   return Report({f'latents{mark}': answer}, pictures, [line])
 
 
-def over(runs, value) -> dict:
+def by_latents(runs, value) -> dict:
   """{latents: the runs' values}, without runs that have none."""
-  found = {}
+  values = {}
   for run in sorted(runs, key=lambda run: run.ex.latents):
     if value(run) is not None:
-      found.setdefault(run.ex.latents, []).append(value(run))
-  return found
+      values.setdefault(run.ex.latents, []).append(value(run))
+  return values
 
 
 def measure(name: str, rival: str | None = None):
@@ -84,18 +84,18 @@ def curves(runs):
   """Likelihood, PSNR and active units over the number of latents."""
   panels = {
     'nats per test image': {
-      r'$-$ELBO': over(runs, measure(NELBO)),
-      'NLL, importance-sampled': over(runs, measure(NLL)),
+      r'$-$ELBO': by_latents(runs, measure(NELBO)),
+      'NLL, importance-sampled': by_latents(runs, measure(NLL)),
     },
     'PSNR (dB)': {
-      'model': over(runs, measure('psnr_db')),
-      'PCA': over(runs, measure('psnr_db', 'pca')),
+      'model': by_latents(runs, measure('psnr_db')),
+      'PCA': by_latents(runs, measure('psnr_db', 'pca')),
     },
-    'active units': {'model': over(runs, measure('active_units'))},
+    'active units': {'model': by_latents(runs, measure('active_units'))},
   }
   if not any(panels['nats per test image'].values()):
     panels['nats per test image'] = {
-      'reconstruction': over(runs, measure('nll_nats'))
+      'reconstruction': by_latents(runs, measure('nll_nats'))
     }
   panels = {
     label: {name: line for name, line in panel.items() if line}
@@ -113,7 +113,10 @@ def title_of(runs) -> str:
 
 def rate_distortion(runs):
   """Reconstruction over the KL, a point for each number of latents."""
-  kl, nll = over(runs, measure('kl_nats')), over(runs, measure('nll_nats'))
+  kl, nll = (
+    by_latents(runs, measure('kl_nats')),
+    by_latents(runs, measure('nll_nats')),
+  )
   if not kl or not nll:
     return None
   line = {float(np.mean(kl[d])): nll[d] for d in kl}
@@ -130,7 +133,7 @@ def kl_per_latent(runs):
   """The KL of every latent, the largest first, for each number of latents."""
   name = 'kl_per_latent_nats'
   panel = {}
-  for latents, lists in over(runs, measure(name)).items():
+  for latents, lists in by_latents(runs, measure(name)).items():
     sorted_SZ = -np.sort(-np.asarray(lists), 1)
     panel[f'{latents} latents'] = {
       i + 1: sorted_SZ[:, i] for i in range(latents)
@@ -151,7 +154,7 @@ def enough(runs) -> dict:
   The error is that of the best one's mean, over the seeds and the test images.
   """
   name = NLL if all(NLL in run.results for run in runs) else 'nll_nats'
-  value_D = over(runs, measure(name))
+  value_D = by_latents(runs, measure(name))
   if not value_D:
     return {}
   mean_D = {d: float(np.mean(values)) for d, values in value_D.items()}

@@ -11,6 +11,7 @@ from vae_jax import data, figures
 from vae_jax.console import words
 from vae_jax.factors import views
 from vae_jax.measures import baselines
+from vae_jax.measures.trained import Trained
 
 CURVES_ELBO = r'$-$ELBO (nats per image)'
 CURVES_NLL = 'reconstruction (nats per image)'
@@ -22,9 +23,9 @@ CURVES = {
 }
 
 
-def denoised(trained, count: int = 10):
+def denoised(trained: Trained, count: int = 10):
   """Rows: what was wanted, what was seen, each rival, the model's own."""
-  seen, wanted, given = few(trained, count)
+  seen, wanted, given = test_examples(trained, count)
   rows = {'clean': wanted, 'noisy input': seen}
   notes = {'noisy input': _decibels(trained, 'noisy_input')}
   for name, images in _best_rival(trained):
@@ -37,21 +38,21 @@ def denoised(trained, count: int = 10):
   return figures.rows(rows, title=title, notes=notes)
 
 
-def reconstructions(trained, count: int = 10):
+def reconstructions(trained: Trained, count: int = 10):
   """Rows: test images and the mean images for their mean codes."""
-  seen, wanted, given = few(trained, count)
+  seen, wanted, given = test_examples(trained, count)
   rows = {'input': wanted, 'reconstruction': trained.reconstruct(seen, given)}
   title = f'Unseen {trained.ex.dataset} through {trained.ex.latents} latents'
   return figures.rows(rows, title=title)
 
 
-def few(trained, count: int) -> views.Example:
+def test_examples(trained: Trained, count: int) -> views.Example:
   """Examples from all over the test split, which may be sorted by class."""
   index = data.spread(len(trained.test.seen), count)
   return views.Example(*[x if x is None else x[index] for x in trained.test])
 
 
-def prior_samples(trained, rows: int = 8, columns: int = 16):
+def prior_samples(trained: Trained, rows: int = 8, columns: int = 16):
   """Mean images of draws from the prior."""
   given = trained.test.given
   if given is not None:
@@ -61,7 +62,7 @@ def prior_samples(trained, rows: int = 8, columns: int = 16):
   return figures.grid(images, title='Decoded draws from the prior')
 
 
-def manifold(trained, size: int = 20):
+def manifold(trained: Trained, size: int = 20):
   """Decoded codes on quantiles of a standard normal prior; for two latents."""
   if trained.ex.latents != 2 or trained.test.given is not None:
     return None
@@ -80,7 +81,7 @@ def manifold(trained, size: int = 20):
   )
 
 
-def latent_scatter(trained):
+def latent_scatter(trained: Trained):
   """z_mean of the test split by class: the first two latents, or the first two
   principal components of more."""
   codes = trained.encode(trained.test.seen, trained.test.given)
@@ -102,7 +103,7 @@ def latent_scatter(trained):
   )
 
 
-def curves(trained):
+def curves(trained: Trained):
   """The loss of training and test split, PSNR and KL over the run."""
   # The figures before the first step would flatten all that follow.
   history = [row for row in trained.history if row['step'] > 0]
@@ -118,7 +119,7 @@ def curves(trained):
   return figures.curves(history, panels)
 
 
-def against_baselines(trained):
+def against_baselines(trained: Trained):
   """Bars: PSNR of the model beside its rivals'."""
   if 'psnr_db' not in trained.results:
     return None
@@ -135,7 +136,7 @@ def against_baselines(trained):
   )
 
 
-def _best_rival(trained):
+def _best_rival(trained: Trained):
   rivals = trained.results.get('baselines', {})
   names = [n for n in trained.rivals if n != 'noisy_input']
   if not names:
@@ -144,6 +145,6 @@ def _best_rival(trained):
   return [(best, trained.rivals[best])]
 
 
-def _decibels(trained, name):
+def _decibels(trained: Trained, name):
   rival = trained.results.get('baselines', {}).get(name)
   return f'{rival["psnr_db"]:.1f} dB' if rival else ''

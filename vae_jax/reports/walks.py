@@ -6,13 +6,16 @@ Each is None where the model or its data has no such walk.
 import numpy as np
 
 from vae_jax import data, figures
-from vae_jax.reports.pictures import few
+from vae_jax.measures.trained import Trained
+from vae_jax.reports.pictures import test_examples
 
 
-def interpolation(trained, rows: int = 6, steps: int = 9, slerp: bool = False):
+def interpolation(
+  trained: Trained, rows: int = 6, steps: int = 9, slerp: bool = False
+):
   """From one test image to another: both as they are, and what is decoded on
   the way between their mean codes, straight or along a great circle."""
-  chosen = few(trained, 2 * rows)
+  chosen = test_examples(trained, 2 * rows)
   rows = len(chosen.seen) // 2
   if not rows or chosen.wanted.shape[-1] not in (1, 3):
     return None
@@ -59,7 +62,7 @@ def along_circle(a_RZ, b_RZ, t_S):
   return (turned * along_line(length_a, length_b, t_S)).astype(np.float32)
 
 
-def attribute_vectors(trained, rows: int = 10, limit: int = 2000):
+def attribute_vectors(trained: Trained, rows: int = 10, limit: int = 2000):
   """Test images of a class, the difference between the mean code of the next
   class and their own added to their codes, in parts from none to one and a
   half. Means of at most `limit` training images."""
@@ -86,7 +89,7 @@ def attribute_vectors(trained, rows: int = 10, limit: int = 2000):
   return figures.rows(shown, title=title)
 
 
-def class_means(trained, limit: int) -> dict:
+def class_means(trained: Trained, limit: int) -> dict:
   """Class -> mean code [Z], of some training images: at most `limit`."""
   codes = trained.encode(trained.examples('train', limit).seen)
   label = np.asarray(trained.data['train'].label)

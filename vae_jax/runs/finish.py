@@ -96,7 +96,7 @@ def finish_grid(
   trained = list(runs.values())
   report = joined(report_of(trained), over.report(trained))
   rows = [
-    {'run': m.name, 'arm': m.arm, **given(m)}
+    {'run': m.name, 'arm': m.arm, **overridden(m)}
     | (summary.numbers(runs[m.name].results) if m.name in runs else {})
     for m in members
   ]
@@ -116,7 +116,7 @@ def finish_grid(
   return Outcome(name, run_dir, runs, failed, report, paths, seconds)
 
 
-def given(member: Member) -> dict[str, str]:
+def overridden(member: Member) -> dict[str, str]:
   """What was overridden in this member: {'latents': '8', 'seed': '1'}."""
   pairs = [change.partition('=') for change in member.changes]
   return {path: value for path, _, value in pairs if path != 'arms'}

@@ -167,7 +167,7 @@ def measure(job: Job, run_dir, clock, drawn: bool = True):
   job = plan.only(job, [run.member for run in runs])
   ready = placed(job, runs, states)
   with clock('evaluate'):
-    measures = pooled.over(job.ex, job.ex.measures, job.layout)
+    measures = pooled.means(job.ex, job.ex.measures, job.layout)
     tests = tested(ready, measures, ready.state)
   done, bad = finished(ready, tests, {}, clock, drawn)
   return done, failed | bad

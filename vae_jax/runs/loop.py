@@ -5,10 +5,11 @@ would have had alone.
 """
 
 import contextlib
+import functools
 import pathlib
 import signal
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -17,8 +18,8 @@ from vae_jax import data, training
 from vae_jax.config.experiment import Experiment
 from vae_jax.config.grid import Member
 from vae_jax.console import Bar, number
+from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.model import shaped
-from vae_jax.factors.objectives import Hyper
 from vae_jax.measures import pooled
 from vae_jax.runs import stacked
 from vae_jax.runs.directory import Interrupted
@@ -107,7 +108,7 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
   """
   job, hyper, state = ready.job, ready.hyper, ready.state
   first = step = min(run.first for run in ready.runs)
-  measure, tests = pooled.over(job.ex, job.ex.measures, job.layout), None
+  measure, tests = pooled.means(job.ex, job.ex.measures, job.layout), None
   with clock('compile'):
     examples = examples_of(job, [run.first for run in ready.runs])
     call = compiled_steps(job.ex, examples, hyper, state)
@@ -132,7 +133,7 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
       if over or worth_testing(job, clock):
         with clock('evaluate'):
           latest = tests = tested(ready, measure, state)
-        bar.notes = best(ready, tests)
+        bar.notes = best_so_far(ready, tests)
       rates = throughput(job.ex, step - first, clock)
       report(ready, state, metrics, latest, rates)
       if over or latest and worth_saving(job, saved):
@@ -150,7 +151,7 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
   return state, tests, throughput(job.ex, step - first, clock)
 
 
-def examples_of(job: Job, firsts: list[int]):
+def examples_of(job: Job, firsts: list[int]) -> feed.Feed:
   """The feed of the job's runs, which have made so many steps."""
   seeds = [member.ex.seed for member in job.members]
   batch = job.splits['train']
@@ -159,14 +160,11 @@ def examples_of(job: Job, firsts: list[int]):
 
 
 def compiled_steps(
-  ex: Experiment, examples, hyper: Hyper, state: State, options=None
+  ex: Experiment, examples: feed.Feed, hyper: Hyper, state: State, options=None
 ):
   """K steps over all devices, compiled for these arrays: a function of what
   the feed gives, hyper and state, as training.over_devices orders them."""
-
-  def f(data, hyper, state, index, axis=None):
-    return training.steps(ex, data, hyper, state, index, axis)
-
+  f = functools.partial(training.steps, ex)
   call = examples.order.layout.steps(f, examples.data_axis)
   batch, index = examples(0, 0)
   return call.lower(batch, hyper, state, index).compile(options)
@@ -182,7 +180,14 @@ def next_report(ex: Experiment, total: int, step: int) -> int:
 
 
 def train_to(
-  goal, step, call, examples, hyper: Hyper, state: State, bar, signals
+  goal: int,
+  step: int,
+  call,
+  examples: feed.Feed,
+  hyper: Hyper,
+  state: State,
+  bar: Bar,
+  signals: Signals,
 ):
   """Calls of K steps from `step` to the goal: (State, metrics of every step and
   run [K, R]).
@@ -236,7 +241,7 @@ def tested(ready: Placed, measure, state: State) -> list[dict]:
   if not ready.shapes:
     return values
   pairs = zip(values, ready.shapes, strict=True)
-  return [pooled.cut(one, own) for one, own in pairs]
+  return [pooled.unpadded(one, own) for one, own in pairs]
 
 
 def tested_often(job: Job) -> bool:
@@ -300,7 +305,7 @@ def prefixed(split: str, values: dict) -> dict:
   return {f'{split}/{name}': value for name, value in values.items()}
 
 
-def best(ready: Placed, tests: list[dict]) -> dict[str, Any]:
+def best_so_far(ready: Placed, tests: list[dict]) -> dict[str, str]:
   """What the bar says of the best of several runs so far."""
   if len(tests) == 1:
     return {}

@@ -16,7 +16,7 @@ from vae_jax import config, data
 from vae_jax.config.experiment import Experiment
 from vae_jax.config.grid import Member
 from vae_jax.console import counted, in_bytes
-from vae_jax.factors.objectives import Hyper
+from vae_jax.factors.hyper import Hyper
 from vae_jax.runs.directory import Refused
 from vae_jax.runs.prepare import Clock, abstract, check, check_batch
 from vae_jax.training.devices import Layout, ManyRuns, OneRun, devices_of

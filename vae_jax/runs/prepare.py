@@ -10,6 +10,7 @@ import jax
 from vae_jax import config, data, training
 from vae_jax.config.experiment import Experiment
 from vae_jax.console import listed
+from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.model import PRECISIONS
 from vae_jax.measures import pooled
 from vae_jax.runs.directory import Refused
@@ -91,7 +92,7 @@ def check(ex: Experiment, splits: dict[str, data.Batch]):
 def probe(objective):
   """A measure without figures: TypeError if this is no objective."""
 
-  def measure(model, params, example, key_B, hyper):
+  def measure(model, params, example, key_B, hyper: Hyper):
     values = objective(model, params, example, key_B, hyper)
     if not isinstance(values, tuple):
       name = config.render(objective)

@@ -8,7 +8,7 @@ is of numpy arrays, with its key's data in the place of its key.
 import jax
 import numpy as np
 
-from vae_jax.factors.objectives import Hyper
+from vae_jax.factors.hyper import Hyper
 from vae_jax.runs.plan import Job
 from vae_jax.training import State
 
@@ -18,7 +18,7 @@ def placed(job: Job, states: list[State]) -> tuple[Hyper, State]:
   own size, on the devices as the job's layout has them."""
   if several_sizes(job):
     base = padding(job, states)
-    states = [within(state, base) for state in states]
+    states = [padded(state, base) for state in states]
   return job.layout.place(hypers(job)), keyed(job.layout.place(states))
 
 
@@ -27,7 +27,9 @@ def apart(job: Job, state: State, alone: list[State]) -> list[State]:
   the host but for its key."""
   arrays = jax.tree.map(job.layout.per_run, on_host(state))
   each = [jax.tree.map(lambda x, r=r: x[r], arrays) for r in range(len(alone))]
-  return [keyed(cut(one, like)) for one, like in zip(each, alone, strict=True)]
+  return [
+    keyed(start_of(one, like)) for one, like in zip(each, alone, strict=True)
+  ]
 
 
 def hypers(job: Job) -> list[Hyper]:
@@ -66,7 +68,7 @@ def keyed(state: State) -> State:
   return state.replace(key=jax.random.wrap_key_data(state.key))
 
 
-def within(small, base):
+def padded(small, base):
   """base with the leaves of `small` at the start of its own, on the host."""
 
   def put(leaf, around):
@@ -77,7 +79,7 @@ def within(small, base):
   return jax.tree.map(put, small, base)
 
 
-def cut(wide, like):
+def start_of(wide, like):
   """The start of every leaf of `wide` that has the shape of like's leaf."""
 
   def take(leaf, small):

@@ -8,7 +8,8 @@ import contextlib
 import dataclasses
 import statistics
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +17,8 @@ import numpy as np
 
 from vae_jax import config, networks
 from vae_jax.config.experiment import Experiment
+from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.model import PRECISIONS
-from vae_jax.factors.objectives import Hyper
 from vae_jax.runs import stacked
 from vae_jax.runs.loop import compiled_steps
 from vae_jax.runs.plan import Job
@@ -43,8 +44,8 @@ class Begun(NamedTuple):
   job: Job
   hyper: Hyper
   state: State
-  examples: Any  # a feed
-  call: Any  # K compiled steps
+  examples: feed.Feed
+  call: Callable  # K compiled steps
 
 
 def measure(job: Job, clock: Clock) -> dict:

@@ -11,7 +11,7 @@ from vae_jax import config, console, data, figures
 from vae_jax.config import ConfigError
 from vae_jax.config.text import restored
 from vae_jax.factors import posteriors
-from vae_jax.measures.trained import Trained, by
+from vae_jax.measures.trained import Trained, size_in_words
 from vae_jax.runs import directory
 from vae_jax.runs.directory import Refused
 from vae_jax.runs.job import newest
@@ -27,13 +27,13 @@ def load(run_dir) -> Trained:
   reported by: its optimizer's state and those functions stay where they are.
   Raises Refused, ConfigError or CheckpointError with one clear line.
   """
-  found = directory.config_of(run_dir)
-  if found is None:
+  saved = directory.config_of(run_dir)
+  if saved is None:
     raise Refused(f'{run_dir} holds no run')
-  if 'runs' in found:
-    raise Refused(directory.choose_a_run(run_dir, found))
-  ex = restored(found['fields'], model_only=True)
-  batch = blank(found['example'])
+  if 'runs' in saved:
+    raise Refused(directory.choose_a_run(run_dir, saved))
+  ex = restored(saved['fields'], model_only=True)
+  batch = blank(saved['example'])
   ex = config.sized(ex, batch)
   like = abstract(ex, batch, jax.local_devices()[0]).replace(opt_state=())
   state = newest(run_dir, like, ex.monitor, partial=True)
@@ -56,11 +56,11 @@ def use(mode: str, run_dir, source, out_dir, count: str, seed: str):
     if trained.ex.posterior is posteriors.Point:
       console.say('note: this model has no prior of its own; codes are N(0, 1)')
     return generate(trained, count, seed, out_dir)
-  if asked(trained, 1) is not None:
+  if labels_in_turn(trained, 1) is not None:
     raise Refused(
       f'{run_dir} needs the label of each image: --mode={mode} has none'
     )
-  images, names = read(source)
+  images, names = images_of(source)
   try:
     return {'embed': embed, 'reconstruct': reconstruct}[mode](
       trained, images, names, out_dir
@@ -78,9 +78,9 @@ def whole(name: str, text: str, low: int, high: int = 2**32 - 1) -> int:
   return int(text)
 
 
-def read(source):
+def images_of(source):
   """(images [N, H, W, C] in [0, 1], names) of a folder or an .npz."""
-  batch, names = data.read(source)
+  batch, names = data.own_images(source)
   return np.asarray(batch.images()), names
 
 
@@ -96,7 +96,7 @@ def blank(facts: dict) -> data.Batch:
 def embed(trained: Trained, images, names, out_dir) -> list[pathlib.Path]:
   """Writes the codes of images [N, H, W, C] as codes.npz and codes.csv."""
   codes_NZ = trained.encode(images)
-  out_dir = made(out_dir)
+  out_dir = made_sure_of(out_dir)
   paths = [out_dir / 'codes.npz', out_dir / 'codes.csv']
   np.savez(paths[0], codes=codes_NZ, names=np.array(names))
   with paths[1].open('w', newline='') as file:
@@ -109,34 +109,36 @@ def embed(trained: Trained, images, names, out_dir) -> list[pathlib.Path]:
 
 def reconstruct(trained: Trained, images, names, out_dir):
   """Writes the reconstruction of each image, and rows of the first ten."""
-  found = trained.reconstruct(images)
-  rows = {'input': images[:10], 'reconstruction': found[:10]}
+  reconstructed = trained.reconstruct(images)
+  rows = {'input': images[:10], 'reconstruction': reconstructed[:10]}
   title = f'Through {trained.ex.latents} latents'
-  picture = made(out_dir) / 'reconstructions.png'
+  picture = made_sure_of(out_dir) / 'reconstructions.png'
   figures.save(figures.rows(rows, title=title), picture)
-  return [picture, *write_images(found, names, out_dir)]
+  return [picture, *write_images(reconstructed, names, out_dir)]
 
 
 def generate(trained: Trained, count: int, seed: int, out_dir):
   """Writes images of draws from the prior, the classes in turn if it is given
   any, and a grid of them; Refused if it makes no images."""
-  given = asked(trained, count)
-  found = trained.generate(count, seed, given)
+  given = labels_in_turn(trained, count)
+  images = trained.generate(count, seed, given)
   # As many channels as the dataset has, or they are classes.
-  if found.shape[-1] not in {1, 3} & {trained.data['test'].shape[-1]}:
-    raise Refused(f'this model makes no images, but {by(found.shape[1:])}')
+  if images.shape[-1] not in {1, 3} & {trained.data['test'].shape[-1]}:
+    raise Refused(
+      f'this model makes no images, but {size_in_words(images.shape[1:])}'
+    )
   # A column is a class, where one is asked for.
   columns = min(count, 16 if given is None else given.shape[1])
-  whole = found[: count // columns * columns]
+  whole = images[: count // columns * columns]
   grid = whole.reshape(-1, columns, *whole.shape[1:])
-  picture = made(out_dir) / 'samples.png'
+  picture = made_sure_of(out_dir) / 'samples.png'
   title = 'Decoded draws from the prior'
   figures.save(figures.grid(grid, title=title), picture)
   names = [f'{i:05d}' for i in range(count)]
-  return [picture, *write_images(found, names, out_dir)]
+  return [picture, *write_images(images, names, out_dir)]
 
 
-def asked(trained: Trained, count: int):
+def labels_in_turn(trained: Trained, count: int):
   """One-hot labels, the classes in turn: [count, Y]; None for a model that is
   given none. Refused if it is given something else."""
   batch = trained.data['test']
@@ -154,7 +156,7 @@ def write_images(images, names, out_dir) -> list[pathlib.Path]:
   """Images [N, H, W, C] in [0, 1] as PNGs in out_dir/images."""
   from PIL import Image
 
-  folder, paths = made(pathlib.Path(out_dir) / 'images'), []
+  folder, paths = made_sure_of(pathlib.Path(out_dir) / 'images'), []
   pixels = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
   for name, pixel_HWC in zip(names, pixels, strict=True):
     flat = pixel_HWC[..., 0] if pixel_HWC.shape[-1] == 1 else pixel_HWC
@@ -164,7 +166,7 @@ def write_images(images, names, out_dir) -> list[pathlib.Path]:
   return paths
 
 
-def made(folder) -> pathlib.Path:
+def made_sure_of(folder) -> pathlib.Path:
   """The folder, which exists from now on."""
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """The train step, and what it needs on devices and on disk.
 
-devices     which devices, how arrays lie on them, and the only pmap
 pieces      gradients of a batch in pieces that stay in the cache
 step        one update, K of them in a scan, and the state before the first
+devices     which devices, how arrays lie on them, and the only pmap
 feed        the examples of the next K steps, resident or streamed
 checksums   states as named arrays, with records that betray a flipped bit
 checkpoint  states on disk; the only importer of orbax

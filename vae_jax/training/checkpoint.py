@@ -14,12 +14,16 @@ import shutil
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 
 from vae_jax.training import checksums
 from vae_jax.training.checksums import Damage
+
+if TYPE_CHECKING:
+  from orbax.checkpoint import CheckpointManager
+from vae_jax.training.step import State
 
 
 class CheckpointError(Exception):
@@ -35,7 +39,7 @@ class Manager(NamedTuple):
 
   directory: Path
   monitor: str | None
-  orbax: Any
+  orbax: 'CheckpointManager'
 
 
 def open(directory, monitor=None, lowest=True) -> Manager:
@@ -123,7 +127,7 @@ def best(manager) -> int | None:
   return manager.orbax.best_step() if manager.monitor else None
 
 
-def save(manager, step: int, state, metrics: dict[str, float]) -> bool:
+def save(manager, step: int, state: State, metrics: dict[str, float]) -> bool:
   """Starts to write `state`, which may be donated at once; False if it exists.
 
   Raises CheckpointError if an earlier save failed, or if newer steps exist.

@@ -7,12 +7,14 @@ import zlib
 import jax
 import numpy as np
 
+from vae_jax.training.step import State
+
 
 class Damage(Exception):
   """Why what was read cannot be what was saved, in one line."""
 
 
-def pack(state) -> tuple[dict, dict]:
+def pack(state: State) -> tuple[dict, dict]:
   """(copies {path: array}, the sealed records {'leaves': ..., 'crc32': ...}).
 
   A record is the dtype, shape and crc32 of a leaf. Arrays of size zero, which

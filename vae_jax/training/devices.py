@@ -10,6 +10,8 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vae_jax.config.experiment import Experiment
+from vae_jax.factors.hyper import Hyper
+from vae_jax.training.step import State
 
 
 def devices_of(ex: Experiment) -> list:
@@ -101,7 +103,7 @@ class ManyRuns(NamedTuple):
     """f, K steps of a run, for all runs: (data, hyper [D, R/D], state
     [D, R/D, ...], index [D, R/D, K, B]) -> (state, metrics [K, D, R/D])."""
 
-    def runs(data, hyper, state, index, axis):
+    def runs(data, hyper: Hyper, state: State, index, axis):
       del axis
       one = functools.partial(_apply, f, data)
       if self.side_by_side:
@@ -119,7 +121,7 @@ class ManyRuns(NamedTuple):
     """f, a look at a run, for all runs on the same examples: (data, hyper,
     state, index [1, ...]) -> host arrays [R, ...], or [R, 1, ...]."""
 
-    def runs(data, hyper, state, index, axis):
+    def runs(data, hyper: Hyper, state: State, index, axis):
       del axis
       return lax.map(lambda run: f(data, *run, index), (hyper, state))
 
@@ -131,11 +133,11 @@ class ManyRuns(NamedTuple):
       devices=self.devices,
     )
 
-    def look(data, hyper, state, index):
+    def look(data, hyper: Hyper, state: State, index):
       index = jax.tree.map(lambda x: x[0], index)
-      found = jax.device_get(call(data, hyper, state, index))
-      found = jax.tree.map(self.per_run, found)
-      return found if reduced else jax.tree.map(lambda x: x[:, None], found)
+      seen = jax.device_get(call(data, hyper, state, index))
+      seen = jax.tree.map(self.per_run, seen)
+      return seen if reduced else jax.tree.map(lambda x: x[:, None], seen)
 
     return look
 

@@ -60,7 +60,7 @@ def order_of(
   return Order(ex, n, layout, seeds, firsts)
 
 
-def feed_of(order: Order, batch: data.Batch):
+def feed_of(order: Order, batch: data.Batch) -> 'Feed':
   """The feed of a training split that the experiment's `resident` asks for."""
   kept = stays(order.ex, batch, order.layout.devices)
   return Resident(order, batch) if kept else Streamed(order, batch)
@@ -131,3 +131,6 @@ class Streamed:
     positions_DN, at = order.layout.streamed(rows_RKB, order.seeds)
     parts = self.batch.take(positions_DN)
     return sent(parts, order.layout.devices), at
+
+
+Feed = Resident | Streamed

@@ -4,18 +4,21 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import numpy as np
 
 from vae_jax.console import counted, say
+
+if TYPE_CHECKING:
+  from tensorboardX import SummaryWriter
 
 
 class Writer(NamedTuple):
   """The open metrics.jsonl of a run, and its TensorBoard (or None)."""
 
   file: TextIO
-  board: Any
+  board: 'SummaryWriter | None'
 
   def scalars(self, step: int, values: dict):
     """Appends one line {'step': step, 'train/loss': ..., ...} and flushes."""

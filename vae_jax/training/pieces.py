@@ -4,13 +4,15 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from vae_jax.config.experiment import Experiment
 from vae_jax.config.text import parts
+from vae_jax.factors.hyper import Hyper
 
 # Fewer examples than this at once cost more than the cache gives.
 LEAST_PIECE = 16
 
 
-def gradients(loss, params, example, key_B, hyper, count: int = 1):
+def gradients(loss, params, example, key_B, hyper: Hyper, count: int = 1):
   """(gradients, metrics) of a loss that is a mean over these examples, taken
   over `count` pieces of them one after another."""
 
@@ -36,7 +38,7 @@ def gradients(loss, params, example, key_B, hyper, count: int = 1):
   return mean, {name: value_n.mean(0) for name, value_n in metrics_n.items()}
 
 
-def count_of(ex, seen) -> int:
+def count_of(ex: Experiment, seen) -> int:
   """How many pieces the gradients of images of the shape `seen`, [B, H, W, C],
   are taken in on one device.
 
@@ -52,7 +54,7 @@ def count_of(ex, seen) -> int:
   return b // most if 2 * most > size else 1
 
 
-def cached(ex, seen, most: int) -> int:
+def cached(ex: Experiment, seen, most: int) -> int:
   """How many images of the shape `seen` to take at once, of at most `most`: on
   CPU so many that the network's feature maps stay in the cache."""
   network, _ = parts(ex.network)

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from vae_jax.config.experiment import Experiment
+from vae_jax.factors.hyper import Hyper
 from vae_jax.training.pieces import count_of, gradients
 
 
@@ -26,7 +28,7 @@ class State:
   key: jax.Array  # constant; a step's key is fold_in(key, step)
 
 
-def init(key, ex, hyper, data) -> State:
+def init(key, ex: Experiment, hyper: Hyper, data) -> State:
   """The state before the first step, a pure function of the key."""
   key_params, key_run = jax.random.split(key)
   key_view, key_init = jax.random.split(key_params)
@@ -36,7 +38,7 @@ def init(key, ex, hyper, data) -> State:
   return State(zero, zero, params, ex.optimizer().init(params), key_run)
 
 
-def step(ex, data, hyper, state, index_b, axis=None):
+def step(ex: Experiment, data, hyper: Hyper, state: State, index_b, axis=None):
   """One update on the examples at index_b [B/D]: (State, metrics).
 
   A loss or gradient that is not finite never reaches the parameters: from then
@@ -58,7 +60,7 @@ def step(ex, data, hyper, state, index_b, axis=None):
   return update(ex, hyper, state, grads, metrics, asked=index_b[0] >= 0)
 
 
-def update(ex, hyper, state, grads, metrics, asked):
+def update(ex: Experiment, hyper: Hyper, state: State, grads, metrics, asked):
   """The state after these gradients, or the same one if they are refused."""
   finite = all_finite((grads, metrics['loss'])) & (state.refused == 0)
   taken = finite & asked
@@ -94,7 +96,7 @@ def only_if(taken, f, old):
   return lax.platform_dependent(*old, cpu=branch, default=select)
 
 
-def rate(side: str, hyper):
+def rate(side: str, hyper: Hyper):
   """The learning rate of this part of the parameters."""
   return hyper.critic_rate if side == 'critic' else hyper.learning_rate
 
@@ -127,7 +129,7 @@ def leaf_finite(x):
   return lax.platform_dependent(x, cpu=product, default=plain)
 
 
-def fold_in_step(state):
+def fold_in_step(state: State):
   """The key of the state's next step."""
   return jax.random.fold_in(state.key, state.step)
 
@@ -143,10 +145,12 @@ def example_keys(key, b: int, axis=None):
   return jax.vmap(jax.random.fold_in, (None, 0))(key, position)
 
 
-def steps(ex, data, hyper, state, index_Kb, axis=None):
+def steps(
+  ex: Experiment, data, hyper: Hyper, state: State, index_Kb, axis=None
+):
   """K updates in one lax.scan: (State, metrics_K)."""
 
-  def body(state, index_b):
+  def body(state: State, index_b):
     return step(ex, data, hyper, state, index_b, axis)
 
   return lax.scan(body, state, index_Kb)

@@ -49,7 +49,7 @@ def test_a_folder_is_its_images_with_subfolders_as_classes(album, channels):
   } == (wanted)
   assert both[0].classes == ('cat', 'dog')
   assert both[0].shape == (5, 7, channels) and both[0].scale == 255
-  batch, names_read = data.read(folder)
+  batch, names_read = data.own_images(folder)
   assert batch.size == 40 and set(names_read) == set(names)
 
 

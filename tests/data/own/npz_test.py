@@ -35,18 +35,18 @@ def test_an_npz_is_its_arrays(saved):
   found = data.load(saved(x=x, y=np.arange(12) + 5.0))
   label = np.concatenate([found['train'].label, found['test'].label])
   assert sorted(label) == list(range(12)) and found['test'].size >= 1
-  assert data.read(saved(x=x))[0].size == 12
+  assert data.own_images(saved(x=x))[0].size == 12
 
 
 def test_floats_are_rounded_and_zeros_and_ones_kept(saved):
   x = pictures(20, (4, 6))
   for floats in (x / 255, (x / 255).astype(np.float32)):
-    batch = data.read(saved(x=floats))[0]
+    batch = data.own_images(saved(x=floats))[0]
     assert (batch.scale, batch.shape) == (255, (4, 6, 1))
     np.testing.assert_array_equal(batch.x, x.reshape(20, -1))
   ink = x > 127
   for dtype in (bool, np.uint8, np.int64, np.float32):
-    batch = data.read(saved(x=ink.astype(dtype)))[0]
+    batch = data.own_images(saved(x=ink.astype(dtype)))[0]
     assert (batch.scale, batch.x.dtype) == (1, np.uint8)
     np.testing.assert_array_equal(batch.x, ink.reshape(20, -1))
 

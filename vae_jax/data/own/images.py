@@ -51,18 +51,18 @@ def image_files(root: pathlib.Path) -> list[pathlib.Path]:
   if not root.is_dir():
     wrong = 'is not a folder' if root.exists() else 'does not exist'
     raise DataError(f'folder:{root} {wrong}')
-  found = []
+  files = []
   # Not Path.rglob, which passes over what it may not read.
   for parent, below, names in os.walk(root, onerror=_refuse):
     below[:] = [name for name in below if not name.startswith('.')]
-    found += [
+    files += [
       pathlib.Path(parent, name)
       for name in names
       if name.lower().endswith(SUFFIXES) and not name.startswith('.')
     ]
-  if not found:
+  if not files:
     raise DataError(f'{root} holds no {", ".join(SUFFIXES)} images')
-  return sorted(found)
+  return sorted(files)
 
 
 def _refuse(error: OSError):
@@ -79,11 +79,11 @@ def decoded(files) -> tuple[np.ndarray, tuple[int, int, int]]:
 
 
 def _decoded(files):
-  shape = read(files[0]).shape
+  shape = pixels_of(files[0]).shape
   x_NP = np.empty((len(files), int(np.prod(shape))), np.uint8)
 
   def put(i):
-    x_NP[i] = read(files[i], (files[0], shape)).ravel()
+    x_NP[i] = pixels_of(files[i], (files[0], shape)).ravel()
 
   # Pillow decodes outside the interpreter lock.
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -97,7 +97,7 @@ def _decoded(files):
   return x_NP, shape
 
 
-def read(file: pathlib.Path, like=None) -> np.ndarray:
+def pixels_of(file: pathlib.Path, like=None) -> np.ndarray:
   """One image: uint8 [H, W, C]; DataError if it cannot be or is not `like`
   another, (file, shape), which is looked at before anything is decoded."""
   try:
@@ -105,8 +105,8 @@ def read(file: pathlib.Path, like=None) -> np.ndarray:
       shape = (image.height, image.width, channels(file, image))
       if like and shape != like[1]:
         raise DataError(
-          f'images must be of one size, but {like[0]} is {size(like[1])} and '
-          f'{file} is {size(shape)}'
+          f'images must be of one size, but {like[0]} is '
+          f'{size_in_words(like[1])} and {file} is {size_in_words(shape)}'
         )
       mode = 'L' if shape[2] == 1 else 'RGB'
       return np.asarray(image.convert(mode)).reshape(shape)
@@ -151,7 +151,7 @@ def channels(file, image) -> int:
   return CHANNELS[image.mode]
 
 
-def size(shape) -> str:
+def size_in_words(shape) -> str:
   """'28 x 28 grey'."""
   height, width, channels = shape
   return f'{height} x {width} {"grey" if channels == 1 else "colour"}'

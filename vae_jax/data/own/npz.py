@@ -20,40 +20,40 @@ def npz(path: str) -> dict[str, Batch]:
   Raises DataError naming the array that does not fit.
   """
   file = pathlib.Path(path).expanduser()
-  found = arrays(file)
-  if 'x_test' in found:
-    return dict(zip(('train', 'test'), batches(found, file), strict=True))
+  named = arrays(file)
+  if 'x_test' in named:
+    return dict(zip(('train', 'test'), batches(named, file), strict=True))
   return divided(*whole(path), file)
 
 
 def whole(path: str) -> tuple[Batch, list[str]]:
   """All of x and y of a file, and names of the examples: their positions."""
   file = pathlib.Path(path).expanduser()
-  found = arrays(file)
-  (batch,) = batches({k: found[k] for k in ('x', 'y') if k in found}, file)
+  named = arrays(file)
+  (batch,) = batches({k: named[k] for k in ('x', 'y') if k in named}, file)
   return batch, [str(i) for i in range(batch.size)]
 
 
-def batches(found: dict[str, np.ndarray], file) -> list[Batch]:
+def batches(named: dict[str, np.ndarray], file) -> list[Batch]:
   """One Batch of x and one of x_test if there is one, of one scale."""
-  if 'x' not in found:
-    there = ', '.join(found) or 'nothing'
+  if 'x' not in named:
+    there = ', '.join(named) or 'nothing'
     raise DataError(f'{file} holds no array x: there is {there}')
-  names = [name for name in ('x', 'x_test') if name in found]
+  names = [name for name in ('x', 'x_test') if name in named]
   for name in names:
-    check_images(found[name], f'{name} of {file}')
-  if len({found[name].shape[1:] for name in names}) > 1:
-    shapes = ' and '.join(f'{name} {found[name].shape}' for name in names)
+    check_images(named[name], f'{name} of {file}')
+  if len({named[name].shape[1:] for name in names}) > 1:
+    shapes = ' and '.join(f'{name} {named[name].shape}' for name in names)
     raise DataError(f'{file}: {shapes} are not of one size')
   # Zeros and ones stay what they are, as in binarised sets.
-  binary = all(is_binary(found[name]) for name in names)
-  labels, classes = labelled(found, names, file)
+  binary = all(is_binary(named[name]) for name in names)
+  labels, classes = labelled(named, names, file)
   return [
     checked(
       Batch(
-        stored(found[name], binary),
+        stored(named[name], binary),
         label,
-        shape=(*found[name].shape[1:], 1)[:3],
+        shape=(*named[name].shape[1:], 1)[:3],
         scale=1.0 if binary else 255.0,
         classes=classes,
       )
@@ -70,8 +70,8 @@ def arrays(file: pathlib.Path) -> dict[str, np.ndarray]:
   if not zipfile.is_zipfile(file):
     raise DataError(f'{file} is no npz file: write it with numpy.savez')
   try:
-    with np.load(file, allow_pickle=False) as found:
-      return {name: _array(found, name) for name in NAMES if name in found}
+    with np.load(file, allow_pickle=False) as named:
+      return {name: _array(named, name) for name in NAMES if name in named}
   except (
     *(OSError, ValueError, EOFError, KeyError, MemoryError, zlib.error),
     *(zipfile.BadZipFile, NotImplementedError, RuntimeError, SyntaxError),
@@ -82,8 +82,8 @@ def arrays(file: pathlib.Path) -> dict[str, np.ndarray]:
     raise DataError(f'{file} cannot be read: {reason:.200}') from error
 
 
-def _array(found, name):
-  array = found[name]
+def _array(named, name):
+  array = named[name]
   if not isinstance(array, np.ndarray):
     raise ValueError(f'{name} is no array')
   return array
@@ -125,23 +125,23 @@ def stored(x, binary: bool) -> np.ndarray:
   return np.ascontiguousarray(x, np.uint8).reshape(len(x), -1)
 
 
-def labelled(found, names, file):
+def labelled(named, names, file):
   """([label [N] or None of each split], classes) from y and y_test."""
   ys = [name.replace('x', 'y') for name in names]
-  there = [y for y in ys if y in found]
+  there = [y for y in ys if y in named]
   if not there:
     return [None] * len(names), ()
   if len(there) < len(ys):
-    missing = next(y for y in ys if y not in found)
+    missing = next(y for y in ys if y not in named)
     raise DataError(f'{file} holds {there[0]} but no {missing}')
   for x, y in zip(names, ys, strict=True):
-    _check_labels(found[y], len(found[x]), f'{y} of {file}')
-  values = np.concatenate([found[y] for y in ys])
+    _check_labels(named[y], len(named[x]), f'{y} of {file}')
+  values = np.concatenate([named[y] for y in ys])
   if values.dtype.kind == 'f':
     values = values.astype(np.int64)
   classes, label = np.unique(values, return_inverse=True)
   label = label.astype(np.int32)
-  sizes = np.cumsum([len(found[y]) for y in ys])[:-1]
+  sizes = np.cumsum([len(named[y]) for y in ys])[:-1]
   return np.split(label, sizes), tuple(map(str, classes))
 
 

@@ -18,7 +18,7 @@ def directory() -> pathlib.Path:
   return pathlib.Path(home) / 'vae_jax' / 'data'
 
 
-def read(name: str) -> dict[str, Batch] | None:
+def cached(name: str) -> dict[str, Batch] | None:
   """The splits kept under this name, memory-mapped; None if there are none or
   they are damaged."""
   folder = directory() / name
@@ -52,9 +52,9 @@ def through(name: str, sources, shape, classes) -> dict[str, Batch]:
   """
   try:
     _write(name, sources, shape, classes)
-    found = read(name)
-    if found is not None:
-      return found
+    splits = cached(name)
+    if splits is not None:
+      return splits
     reason = 'what was written cannot be read'
   except OSError as error:
     reason = error.strerror or error

@@ -29,7 +29,7 @@ def prepared(name: str, data_dir=None, offline=()) -> dict[str, Batch]:
     path = find.newest(root, name)
   if path is None:
     raise DataError(f'{name} was prepared, but not in {root}')
-  return cache.read(key(path)) or decoded(path)
+  return cache.cached(key(path)) or decoded(path)
 
 
 def key(path: pathlib.Path) -> str:

@@ -30,18 +30,18 @@ def newest(root: pathlib.Path, name: str) -> pathlib.Path | None:
   if match is None:
     return None
   folder = root / match['name'] / (match['config'] or '')
-  found = versions(folder)
-  if not found and match['config'] is None:
+  folders = versions(folder)
+  if not folders and match['config'] is None:
     configs = [p for p in below(folder) if versions(p)]
     if len(configs) > 1:
       there = ', '.join(f'{match["name"]}/{p.name}' for p in configs)
       raise DataError(f'{name} is prepared as {there}: name one of them')
-    found = versions(configs[0]) if configs else []
+    folders = versions(configs[0]) if configs else []
   wanted = match['version']
-  found = [path for path in found if wanted in (None, path.name)]
-  whole = [path for path in found if (path / FACTS).is_file()]
-  if found and not whole:
-    raise DataError(half(found[-1], f'{FACTS} is missing'))
+  folders = [path for path in folders if wanted in (None, path.name)]
+  whole = [path for path in folders if (path / FACTS).is_file()]
+  if folders and not whole:
+    raise DataError(half(folders[-1], f'{FACTS} is missing'))
   if not whole:
     return None
   check_facts(whole[-1])
@@ -57,8 +57,10 @@ def below(folder: pathlib.Path) -> list[pathlib.Path]:
 
 def versions(folder: pathlib.Path) -> list[pathlib.Path]:
   """The version directories of a dataset, oldest first."""
-  found = [path for path in below(folder) if VERSION.fullmatch(path.name)]
-  return sorted(found, key=lambda path: [int(n) for n in path.name.split('.')])
+  folders = [path for path in below(folder) if VERSION.fullmatch(path.name)]
+  return sorted(
+    folders, key=lambda path: [int(n) for n in path.name.split('.')]
+  )
 
 
 def unfinished(root: pathlib.Path, name: str) -> pathlib.Path | None:
@@ -66,8 +68,8 @@ def unfinished(root: pathlib.Path, name: str) -> pathlib.Path | None:
   match = NAME.fullmatch(name)
   folder = root / match['name']
   places = (folder, folder / (match['config'] or ''))
-  found = [path for place in places for path in place.glob('incomplete.*')]
-  return found[0] if found else None
+  begun = [path for place in places for path in place.glob('incomplete.*')]
+  return begun[0] if begun else None
 
 
 def half(path, why: str) -> str:
@@ -116,10 +118,10 @@ def explained(path):
 
 def images(root: pathlib.Path) -> list[str]:
   """The names of the image datasets that are prepared below root."""
-  found = set()
+  names = set()
   for pattern in (f'*/*/{FACTS}', f'*/*/*/{FACTS}'):
     for facts in root.glob(pattern):
       features = facts.with_name('features.json')
       if features.is_file() and '"image"' in features.read_text():
-        found.add(facts.parent.parent.relative_to(root).as_posix())
-  return sorted(found)
+        names.add(facts.parent.parent.relative_to(root).as_posix())
+  return sorted(names)
