@@ -245,25 +245,25 @@ def chosen(values) -> Chosen:
 
 def train(values) -> int:
   """Trains, or goes on training, and prints what came out; the exit code."""
-  from vae_jax.runs import job
+  from vae_jax.runs import command
 
   name, members, changes, data_dir = chosen(values)
   workdir = where(values, name)
-  outcome = job.fit(name, members, workdir, changes, data_dir, STARTED)
+  outcome = command.fit(name, members, workdir, changes, data_dir, STARTED)
   print(outcome.summary())
   return 1 if outcome.failed else 0
 
 
 def evaluate(values):
   """Measures and draws a run's newest checkpoint, and prints it."""
-  from vae_jax.runs import job
+  from vae_jax.runs import command
 
   if not values.workdir:
     raise UsageError('--mode=evaluate needs --workdir=RUN')
   if not pathlib.Path(values.workdir, 'config.json').is_file():
     raise UsageError(f'--workdir={values.workdir} holds no run')
   name, members, _, data_dir = chosen(values)
-  outcome = job.evaluate(name, members, values.workdir, data_dir, STARTED)
+  outcome = command.evaluate(name, members, values.workdir, data_dir, STARTED)
   print(outcome.summary())
 
 

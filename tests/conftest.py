@@ -19,6 +19,7 @@ if importlib.metadata.version('jaxlib').startswith('0.10.'):
   os.environ['XLA_FLAGS'] += ' --xla_cpu_use_fusion_emitters=false'
 os.environ.setdefault('MPLBACKEND', 'Agg')
 
+import dataclasses
 import functools
 import gc
 
@@ -37,8 +38,12 @@ jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
 
 from vae_jax import config, data, networks, training  # noqa: E402
-from vae_jax.measures import per_example  # noqa: E402
+from vae_jax.factors import views  # noqa: E402
+from vae_jax.measures import baselines, per_example, pooled  # noqa: E402
+from vae_jax.measures.trained import Trained  # noqa: E402
+from vae_jax.reports import claims  # noqa: E402
 from vae_jax.training import checkpoint  # noqa: E402
+from vae_jax.training.devices import OneRun  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope='session')
@@ -101,3 +106,21 @@ def start(batch):
     return training.replicate((batch, hyper, state), devices)
 
   return start
+
+
+@pytest.fixture
+def denoiser(tiny, tiny_data):
+  """An untrained denoiser with its test measures."""
+  ex = dataclasses.replace(
+    tiny,
+    view=views.noisy,
+    measures=(per_example.quality,),
+    baselines=(baselines.noisy_input, baselines.mean_image),
+    report=claims.beats_baselines,
+  )
+  hyper = ex.hyper()
+  state = training.init(jax.random.key(0), ex, hyper, tiny_data['train'])
+  layout = OneRun(jax.local_devices()[:1])
+  measure = pooled.means(ex, ex.measures, layout)
+  [results] = measure(tiny_data['test'], hyper, state)
+  return Trained(ex, tiny_data, hyper, state, [], results | {'step': 0})

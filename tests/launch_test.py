@@ -13,7 +13,7 @@ import launch
 from vae_jax import config
 from vae_jax.config import help
 from vae_jax.reports import summary
-from vae_jax.runs import directory, job
+from vae_jax.runs import command, directory
 from vae_jax.runs.directory import Interrupted, RunError
 
 ROOT = pathlib.Path(launch.__file__).parent
@@ -179,7 +179,7 @@ def test_what_stops_a_run_is_one_line_and_a_code(
   def fit(*args, **marks):
     raise error
 
-  monkeypatch.setattr(job, 'fit', fit)
+  monkeypatch.setattr(command, 'fit', fit)
   found = launched('--experiment=vae', f'--workdir={tmp_path}')
   assert found == (code, '', f'error: {line}\n')
 
@@ -190,7 +190,7 @@ def test_a_missing_module_of_ours_is_a_bug_and_not_the_users(
   def fit(*args, **marks):
     raise ModuleNotFoundError('lost', name='vae_jax.lost')
 
-  monkeypatch.setattr(job, 'fit', fit)
+  monkeypatch.setattr(command, 'fit', fit)
   with pytest.raises(ModuleNotFoundError):
     launched('--experiment=vae', f'--workdir={tmp_path}')
 

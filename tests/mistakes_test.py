@@ -17,7 +17,7 @@ from vae_jax.factors.divergences import kl
 from vae_jax.measures import importance, pooled
 from vae_jax.measures.trained import Trained
 from vae_jax.reports import pictures
-from vae_jax.runs import job
+from vae_jax.runs import command
 from vae_jax.training import feed, replicate
 from vae_jax.training.devices import OneRun
 from vae_jax.training.step import example_keys, fold_in_step
@@ -114,8 +114,8 @@ def test_5_pixels_and_latents_are_summed_so_beta_one_is_the_elbo(tiny, batch):
 
 def test_6_a_run_begins_with_weights_of_its_own(tiny, tiny_data, tmp_path):
   ex = dataclasses.replace(tiny, dataset='tiny', steps=4)
-  first = job.fit('tiny', [grid.alone(ex)], tmp_path / 'first')
-  again = job.fit('tiny', [grid.alone(ex)], tmp_path / 'again')
+  first = command.fit('tiny', [grid.alone(ex)], tmp_path / 'first')
+  again = command.fit('tiny', [grid.alone(ex)], tmp_path / 'again')
   assert again.runs[''].history[0] == first.runs[''].history[0]  # before step 1
   jax.tree.map(
     np.testing.assert_array_equal,

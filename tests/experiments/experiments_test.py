@@ -17,7 +17,7 @@ from vae_jax.config import grid
 from vae_jax.config.override import override
 from vae_jax.config.text import restored
 from vae_jax.measures import rivals
-from vae_jax.runs import directory, job, plan
+from vae_jax.runs import command, directory, plan
 
 NAMES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
 WHOLE = {name: functools.cache(f) for name, f in data.EMBEDDED.items()}
@@ -138,7 +138,7 @@ def fitted(name, members, run_dir):
   """The outcome of one run, or of a grid of them."""
   if len(members) == 1:
     members = [grid.alone(members[0].ex)]
-  return job.fit(name, members, run_dir)
+  return command.fit(name, members, run_dir)
 
 
 def read(run_dir):

@@ -14,7 +14,7 @@ from vae_jax.config import grid
 from vae_jax.factors import likelihoods, posteriors, views
 from vae_jax.measures import per_example
 from vae_jax.measures.trained import Trained
-from vae_jax.runs import job
+from vae_jax.runs import command
 from vae_jax.runs.directory import Refused
 from vae_jax.runs.prepare import check
 
@@ -104,6 +104,6 @@ def test_it_learns_which_image_is_bright(small, tiny_data, tmp_path):
     batch.label[:] = batch.label == 1
   ex = dataclasses.replace(small, dataset='tiny', steps=300, pictures=())
   ex = dataclasses.replace(ex, latents=16, learning_rate=1e-2)
-  outcome = job.fit('classifier', [grid.alone(ex)], tmp_path / 'run')
+  outcome = command.fit('classifier', [grid.alone(ex)], tmp_path / 'run')
   assert outcome.runs[''].results['accuracy'] == 1.0
   assert outcome.runs[''].results['majority_accuracy'] < 1.0

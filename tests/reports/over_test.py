@@ -11,7 +11,7 @@ from vae_jax.factors import likelihoods
 from vae_jax.measures import per_example
 from vae_jax.measures.trained import Trained
 from vae_jax.reports import claims, over
-from vae_jax.runs import job
+from vae_jax.runs import command
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_five_factors_need_five_latents(tiny, monkeypatch, tmp_path):
     devices=1,
   )
   members = grid.members(ex, ['latents=4,5,8', 'seed=0,1'])
-  outcome = job.fit('linear', members, tmp_path)
+  outcome = command.fit('linear', members, tmp_path)
   answer = outcome.report.results['latents']
   assert answer['enough'] == 5
   # No model is better than the entropy of what made the data.

@@ -9,20 +9,6 @@ from vae_jax.runs import benchmark, throughput
 from vae_jax.runs.directory import Refused
 
 
-@pytest.fixture
-def small(tiny, tiny_data):
-  return dataclasses.replace(tiny, dataset='tiny', devices=1)
-
-
-@pytest.fixture
-def quick(monkeypatch):
-  """Rounds of one call: what a test looks at is no time."""
-  monkeypatch.setattr(throughput, 'ROUNDS', 2)
-  monkeypatch.setattr(throughput, 'ROUND_S', 0.0)
-  peak = throughput.Peak(1e9, 1e9)
-  monkeypatch.setattr(throughput, 'reaching', lambda *args: lambda: peak)
-
-
 def test_a_benchmark_measures_each_member(small, quick, tmp_path):
   members = grid.members(small, ['batch_size=4,8'])
   outcome = benchmark.benchmark('tiny', members, tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from vae_jax import console, data
 from vae_jax.config import grid
-from vae_jax.runs import job, loop, plan
+from vae_jax.runs import command, loop, plan
 from vae_jax.runs.directory import Interrupted, Refused
 from vae_jax.runs.prepare import Clock, abstract
 from vae_jax.training import checkpoint, log
@@ -45,15 +45,15 @@ def interrupt_at(step, monkeypatch):
 def test_a_signal_saves_every_run_and_the_sweep_goes_on_bit_for_bit(
   members, tmp_path, monkeypatch, capsys
 ):
-  straight = job.fit('tiny', members, tmp_path / 'straight')
+  straight = command.fit('tiny', members, tmp_path / 'straight')
   with monkeypatch.context() as patch:
     interrupt_at(8, patch)
     with pytest.raises(
       Interrupted, match='SIGTERM at step 8 of 12: saved.*stopped$'
     ) as error:
-      job.fit('tiny', members, tmp_path / 'stopped')
+      command.fit('tiny', members, tmp_path / 'stopped')
   assert error.value.signal == signal.SIGTERM
-  again = job.fit('tiny', members, tmp_path / 'stopped')
+  again = command.fit('tiny', members, tmp_path / 'stopped')
   assert 'resuming at step 8 of 12' in capsys.readouterr().err
   same(again, straight)
   for name in again.runs:
@@ -68,11 +68,11 @@ def test_a_signal_saves_every_run_and_the_sweep_goes_on_bit_for_bit(
 def test_a_sweep_goes_on_with_runs_that_stopped_at_different_steps(
   members, tmp_path
 ):
-  straight = job.fit('tiny', members, tmp_path / 'straight')
+  straight = command.fit('tiny', members, tmp_path / 'straight')
   ahead = members[1]
   short = dataclasses.replace(ahead.ex, steps=8)
-  job.fit('tiny', [grid.alone(short)], tmp_path / 'mixed' / ahead.name)
-  mixed = job.fit('tiny', members, tmp_path / 'mixed')
+  command.fit('tiny', [grid.alone(short)], tmp_path / 'mixed' / ahead.name)
+  mixed = command.fit('tiny', members, tmp_path / 'mixed')
   close = functools.partial(np.testing.assert_allclose, atol=1e-6)
   jax.tree.map(close, params(mixed), params(straight))
   rows = log.rows(tmp_path / 'mixed' / ahead.name)
@@ -80,11 +80,13 @@ def test_a_sweep_goes_on_with_runs_that_stopped_at_different_steps(
 
 
 def test_a_run_of_a_sweep_goes_on_alone(members, tmp_path):
-  job.fit('tiny', members, tmp_path / 'grid')
+  command.fit('tiny', members, tmp_path / 'grid')
   member = members[2]
   longer = dataclasses.replace(member.ex, steps=20)
-  found = job.fit('tiny', [grid.alone(longer)], tmp_path / 'grid' / member.name)
-  straight = job.fit('tiny', [grid.alone(longer)], tmp_path / 'alone')
+  found = command.fit(
+    'tiny', [grid.alone(longer)], tmp_path / 'grid' / member.name
+  )
+  straight = command.fit('tiny', [grid.alone(longer)], tmp_path / 'alone')
   close = functools.partial(np.testing.assert_allclose, atol=1e-6)
   jax.tree.map(
     close, found.runs[''].state.params, straight.runs[''].state.params
@@ -92,7 +94,7 @@ def test_a_run_of_a_sweep_goes_on_alone(members, tmp_path):
 
 
 def test_every_run_is_saved_at_its_own_size(members, tmp_path):
-  job.fit('tiny', members, tmp_path)
+  command.fit('tiny', members, tmp_path)
   for member in members:
     batch, device = data.load('tiny')['train'], jax.local_devices()[0]
     like = abstract(member.ex, batch, device)
@@ -119,7 +121,7 @@ def test_more_runs_of_the_same_sizes_trace_and_compile_nothing_more(
     some = [
       m._replace(ex=dataclasses.replace(m.ex, network=counted)) for m in some
     ]
-    job.fit('tiny', some, tmp_path / str(len(some)))
+    command.fit('tiny', some, tmp_path / str(len(some)))
     counts.append(len(traced))
   assert counts[0] == counts[1] > 0
 
@@ -134,9 +136,9 @@ def test_a_streamed_sweep_is_one_program_and_equals_the_resident_one(
   streamed = [
     m._replace(ex=dataclasses.replace(m.ex, resident='never')) for m in members
   ]
-  found = job.fit('tiny', streamed, tmp_path / 'streamed')
+  found = command.fit('tiny', streamed, tmp_path / 'streamed')
   assert 'plan: 4 runs in 1 program' in capsys.readouterr().err
-  same(found, job.fit('tiny', members, tmp_path / 'resident'))
+  same(found, command.fit('tiny', members, tmp_path / 'resident'))
 
 
 def test_a_sweep_that_cannot_fit_is_refused_and_one_that_can_is_cut(
@@ -147,14 +149,14 @@ def test_a_sweep_that_cannot_fit_is_refused_and_one_that_can_is_cut(
   each = plan.COPIES * needed / plan.SHARE
   monkeypatch.setattr(plan, 'memory', lambda devices: 0.9 * each)
   with pytest.raises(Refused, match='latents=2_seed=0 needs .* has'):
-    job.fit('tiny', members, tmp_path / 'small')
+    command.fit('tiny', members, tmp_path / 'small')
   assert not (tmp_path / 'small').exists()
   devices = jax.local_devices()[:2]
   monkeypatch.setattr(jax, 'local_devices', lambda: devices)
   monkeypatch.setattr(plan, 'memory', lambda devices: 1.1 * each)
-  pieces = job.fit('tiny', members, tmp_path / 'pieces')
+  pieces = command.fit('tiny', members, tmp_path / 'pieces')
   assert 'plan: 4 runs in 2 programs' in capsys.readouterr().err
-  whole = job.fit('tiny', members[:2], tmp_path / 'whole')
+  whole = command.fit('tiny', members[:2], tmp_path / 'whole')
   assert list(pieces.runs)[:2] == list(whole.runs)
 
 

@@ -15,7 +15,7 @@ from vae_jax.config.override import override
 from vae_jax.factors import objectives
 from vae_jax.measures import per_example, pooled
 from vae_jax.reports.summary import TIMES
-from vae_jax.runs import directory, job
+from vae_jax.runs import command, directory
 from vae_jax.runs.directory import Interrupted, Refused, RunError
 from vae_jax.runs.prepare import abstract, check_batch
 from vae_jax.training import checkpoint, log, replicate
@@ -23,11 +23,11 @@ from vae_jax.training.devices import OneRun
 
 
 def fit(ex, run_dir, changes=()):
-  return job.fit('tiny', [grid.alone(ex, changes)], run_dir)
+  return command.fit('tiny', [grid.alone(ex, changes)], run_dir)
 
 
 def evaluate(ex, run_dir):
-  return job.evaluate('tiny', [grid.alone(ex)], run_dir)
+  return command.evaluate('tiny', [grid.alone(ex)], run_dir)
 
 
 @pytest.fixture

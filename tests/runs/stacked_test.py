@@ -90,8 +90,8 @@ def begun(experiments, devices=1):
   [job] = plan.jobs(members)
   train = job.splits['train']
   states = [initial(m.ex, train)(m.ex) for m in job.members]
-  files = [loop.Files(member, None, 0) for member in job.members]
-  return loop.placed(job, files, list(map(stacked.on_host, states)))
+  files = [stacked.Files(member, None, 0) for member in job.members]
+  return stacked.placed(job, files, list(map(stacked.on_host, states)))
 
 
 def trained(experiments, devices=1):

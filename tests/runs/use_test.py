@@ -15,7 +15,7 @@ import vae_jax
 from vae_jax import config, data, networks
 from vae_jax.config import grid
 from vae_jax.factors import likelihoods, posteriors, views
-from vae_jax.runs import job, use
+from vae_jax.runs import command, use
 from vae_jax.runs.directory import Refused
 
 
@@ -33,7 +33,7 @@ def grey(tiny_data, monkeypatch):
 def outcome(tiny, grey, tmp_path):
   """A short run and where it lies."""
   ex = dataclasses.replace(tiny, dataset='tiny', steps=4)
-  return job.fit('tiny', [grid.alone(ex)], tmp_path / 'run')
+  return command.fit('tiny', [grid.alone(ex)], tmp_path / 'run')
 
 
 def test_a_loaded_model_is_the_trained_one_without_its_data(
@@ -101,7 +101,7 @@ def test_a_model_needs_no_file_of_what_trained_and_reported_it(
     objective=mine.loss,
     optimizer=mine.optimizer,
   )
-  trained = job.fit('tiny', [grid.alone(ex)], tmp_path / 'run').runs['']
+  trained = command.fit('tiny', [grid.alone(ex)], tmp_path / 'run').runs['']
   seen, codes = trained.test.seen, trained.encode(trained.test.seen)
   lose(mine)
   loaded = vae_jax.load(tmp_path / 'run')
@@ -114,7 +114,7 @@ def test_a_model_that_sees_through_a_lost_file_says_which(
   tiny, grey, mine, tmp_path
 ):
   ex = dataclasses.replace(tiny, dataset='tiny', steps=2, view=mine.seen)
-  job.fit('tiny', [grid.alone(ex)], tmp_path / 'run')
+  command.fit('tiny', [grid.alone(ex)], tmp_path / 'run')
   assert vae_jax.load(tmp_path / 'run').ex.view is mine.seen
   lose(mine)
   with pytest.raises(config.ConfigError, match='view=mine_of_a_test.seen'):
@@ -253,7 +253,7 @@ def test_images_of_another_size_are_refused_and_nothing_is_written(
 def conditional(tiny, grey, tmp_path):
   """A short run of a model that is given labels, and where it lies."""
   ex = dataclasses.replace(tiny, dataset='tiny', steps=4, view=views.labelled)
-  return job.fit('tiny', [grid.alone(ex)], tmp_path / 'conditional')
+  return command.fit('tiny', [grid.alone(ex)], tmp_path / 'conditional')
 
 
 def test_a_labelled_model_generates_the_classes_in_turn(conditional, tmp_path):
@@ -290,7 +290,9 @@ def test_a_classifier_makes_no_images(tiny, grey, tmp_path):
     posterior=posteriors.Point,
   )
   # Of three classes, which are not the colours of an image.
-  run_dir = job.fit('tiny', [grid.alone(ex)], tmp_path / 'classifier').run_dir
+  run_dir = command.fit(
+    'tiny', [grid.alone(ex)], tmp_path / 'classifier'
+  ).run_dir
   with pytest.raises(Refused, match='makes no images'):
     use.use('generate', run_dir, None, tmp_path / 'out', '2', '0')
   assert not (tmp_path / 'out').exists()

@@ -6,7 +6,8 @@ plan        which runs train together: jobs
 stacked     the states of a job's runs on the devices, and each back
 loop        the training loop: call, log, test, save, stop
 finish      baselines, verdicts, pictures, results.json, tables
-job         train or measure jobs in their directories, one run or a grid
+job         train or measure a job in its directories
+command     what one command does with its members, one run or a grid
 throughput  what a train step costs and what limits it
 benchmark   the throughput of several members
 use         a trained model on one's own images

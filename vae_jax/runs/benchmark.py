@@ -78,7 +78,7 @@ def benchmark(
     if i:  # From the start of the process: for one member alone.
       del values['start_to_first_step_s']
     measured[label] = settings(job) | values
-    # Compiled programs take memory maps, see job.JOBS_HELD.
+    # Compiled programs take memory maps, see command.JOBS_HELD.
     jax.clear_caches()
   device = directory.described(jobs[0].layout.devices)
   whole = {'experiment': name, 'device': device, 'runs': measured}

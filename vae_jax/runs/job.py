@@ -14,144 +14,32 @@ compilation cache, by
 """
 
 import contextlib
-import pathlib
 
 import jax
 import jax.numpy as jnp
 
-from vae_jax.config.grid import Member
-from vae_jax.console import Bar, say
+from vae_jax.console import say
 from vae_jax.measures import importance, pooled
 from vae_jax.measures.trained import Trained
 from vae_jax.reports import summary
 from vae_jax.runs import directory, finish, plan, stacked
-from vae_jax.runs.directory import Refused, RunError
-from vae_jax.runs.finish import Outcome
-from vae_jax.runs.loop import (
-  Files,
-  Placed,
-  loop,
-  not_finite,
-  placed,
-  refused,
-  tested,
-)
+from vae_jax.runs.directory import Refused
+from vae_jax.runs.loop import loop, not_finite, refused, tested
 from vae_jax.runs.plan import Job
-from vae_jax.runs.prepare import Clock, abstract, initial
+from vae_jax.runs.prepare import abstract, initial
+from vae_jax.runs.stacked import Files, Placed, placed
 from vae_jax.training import State, checkpoint, log
-
-PICTURED = 8  # runs of which each has its own pictures drawn
-# Jobs after which the compiled programs are let go. One of conv_vae takes 1,300
-# memory maps on CPU; with more than Linux's 65,530 a process crashes.
-JOBS_HELD = 12
-
-
-def fit(
-  name: str,
-  members: list[Member],
-  run_dir,
-  overrides=(),
-  data_dir=None,
-  started=None,
-) -> Outcome:
-  """Trains every member that is not trained yet, and compares all.
-
-  A member of a grid whose loss is not finite fails alone. Raises RunError,
-  DataError or CheckpointError with one clear line, before anything is written
-  if a member cannot run.
-  """
-  run_dir, clock = pathlib.Path(run_dir), Clock(started)
-  check_directories(name, members, run_dir)
-  planned = plan.jobs(members, data_dir, clock)
-  if is_grid(members):
-    for line in plan.described(planned):
-      say(line)
-    directory.write_grid_config(run_dir, name, members, overrides, data_dir)
-
-  def action(job, clock, drawn):
-    return train(name, job, run_dir, data_dir, clock, drawn)
-
-  return carried_out(action, name, members, planned, run_dir, clock)
-
-
-def evaluate(
-  name: str, members: list[Member], run_dir, data_dir=None, started=None
-) -> Outcome:
-  """Measures and draws the newest good checkpoint of every member; Refused if
-  one has none. Raises as fit does."""
-  run_dir, clock = pathlib.Path(run_dir), Clock(started)
-  check_directories(name, members, run_dir)
-  planned = plan.jobs(members, data_dir, clock)
-
-  def action(job, clock, drawn):
-    return measure(job, run_dir, clock, drawn)
-
-  return carried_out(action, name, members, planned, run_dir, clock)
-
-
-def is_grid(members: list[Member]) -> bool:
-  """Whether these are a grid, even of one run: those have names."""
-  return any(member.name for member in members)
-
-
-def check_directories(name: str, members: list[Member], run_dir):
-  """Refused if any of the directories holds something else."""
-  if is_grid(members):
-    directory.refuse_other_grid(run_dir, name)
-  for member in members:
-    where = run_dir / member.name
-    config = directory.config_of(where)
-    directory.refuse_other_run(config, member.ex, where)
-
-
-def carried_out(action, name, members, planned, run_dir, clock) -> Outcome:
-  """The jobs one after another, and what all runs say together."""
-  done, failed, grid = {}, {}, is_grid(members)
-  drawn = len(members) <= PICTURED
-  if not drawn:
-    say(
-      f'note: pictures of {PICTURED} runs at most, draw those of one with '
-      '--mode=evaluate --workdir=ITS_DIRECTORY'
-    )
-  bar = Bar(len(planned), unit='programs') if len(planned) > 1 else None
-  for i, job in enumerate(planned):
-    if grid:
-      say(f'[{i + 1}/{len(planned)}] {job.title}')
-    own = Clock() if grid else clock
-    good, bad = action(job, own, drawn)
-    done, failed = done | good, failed | bad
-    for part, spent in own.seconds.items() if grid else ():
-      clock.seconds[part] = clock.seconds.get(part, 0.0) + spent
-    for member, why in bad.items() if grid else ():
-      say(f'failed: {member}: {why}')
-    if (i + 1) % JOBS_HELD == 0:
-      jax.clear_caches()
-    if bar and bar.live:  # a log file has a line for each already
-      bar.update(i + 1)
-  if bar:
-    bar.close()
-  if not done:
-    why = next(iter(failed.values()))
-    raise RunError(f'all {len(members)} runs failed: {why}' if grid else why)
-  if not grid:
-    [one] = done.values()
-    runs = {'': one.trained}
-    rest = one.report, one.pictures, dict(clock.seconds)
-    return Outcome(name, run_dir, runs, {}, *rest)
-  runs = {m.name: done[m.name].trained for m in members if m.name in done}
-  args = name, members, run_dir, runs, failed
-  return finish.finish_grid(*args, dict(clock.seconds))
 
 
 def train(name: str, job: Job, run_dir, data_dir, clock, drawn: bool = True):
   """Trains the job's runs, going on with what is there: ({name: Finished},
   {name: why not}). Raises Interrupted after a signal, all runs saved."""
   with contextlib.ExitStack() as exits:
-    runs, states, failed = opened(name, job, run_dir, data_dir, clock, exits)
-    if not runs:
+    pairs, failed = opened(job, run_dir, clock, exits, repair=True)
+    if not pairs:
       return {}, failed
-    job = plan.only(job, [run.member for run in runs])
-    ready = placed(job, runs, states)
+    job = plan.only(job, [run.member for run, _ in pairs])
+    ready = placed(job, *begun(name, job, pairs, data_dir, clock, exits))
     state, tests, rates = loop(ready, clock, run_dir)
     ready = ready._replace(state=state)
     done, bad = finished(ready, tests, rates, clock, drawn)
@@ -161,11 +49,16 @@ def train(name: str, job: Job, run_dir, data_dir, clock, drawn: bool = True):
 def measure(job: Job, run_dir, clock, drawn: bool = True):
   """Measures and draws the newest good checkpoint of every run: ({name:
   Finished}, {name: why not}). Refused if one has none. Writes no checkpoint."""
-  runs, states, failed = newest_states(job, run_dir, clock)
-  if not runs:
+  with contextlib.ExitStack() as exits:
+    pairs, failed = opened(job, run_dir, clock, exits, repair=False)
+  if not pairs:
     return {}, failed
-  job = plan.only(job, [run.member for run in runs])
-  ready = placed(job, runs, states)
+  for run, state in pairs:
+    if state is None:
+      raise Refused(f'{run.run_dir} holds no checkpoint: train it first')
+  job = plan.only(job, [run.member for run, _ in pairs])
+  runs, states = zip(*pairs, strict=True)
+  ready = placed(job, list(runs), list(map(stacked.on_host, states)))
   with clock('evaluate'):
     measures = pooled.means(job.ex, job.ex.measures, job.layout)
     tests = tested(ready, measures, ready.state)
@@ -173,78 +66,57 @@ def measure(job: Job, run_dir, clock, drawn: bool = True):
   return done, failed | bad
 
 
-def opened(name: str, job: Job, run_dir, data_dir, clock, exits):
-  """(Files and states of every run that can go on, or start, {name: why not}
-  of the others); what is held is let go when `exits` are closed."""
-  runs, states, failed, start = [], [], {}, {}
-  device = job.layout.devices[0]
+def opened(job: Job, run_dir, clock, exits, repair: bool):
+  """(Files and state, None without a checkpoint, of every run that can go on,
+  {name: why not} of the others). What is held, and to `repair` that is the
+  directory, is let go when `exits` are closed."""
+  pairs, failed, likes = [], {}, {}
   for member in job.members:
-    where, batch = run_dir / member.name, job.splits['train']
-    if member.ex.latents not in start:
-      like = abstract(member.ex, batch, device)
-      start[member.ex.latents] = like, initial(member.ex, batch)
-    like, first = start[member.ex.latents]
+    where, size = run_dir / member.name, member.ex.latents
+    if size not in likes:
+      args = job.splits['test'], job.layout.devices[0]
+      likes[size] = abstract(member.ex, *args)
     try:
-      exits.enter_context(checkpoint.lock(where))
+      if repair:
+        exits.enter_context(checkpoint.lock(where))
       manager = checkpoint.open(where / 'checkpoints', member.ex.monitor)
       exits.callback(checkpoint.close, manager)
       with clock('restore'):
-        restored = checkpoint.restore(manager, like, repair=True)
+        restored = checkpoint.restore(manager, likes[size], repair=repair)
     except checkpoint.CheckpointError as error:
       failed[member.name] = str(error)
       continue
-    if restored is None:
-      with clock('compile'):
-        state = first(member.ex)
+    state = restored and resumed(restored)
+    first = int(state.step) if state else 0
+    pairs.append((Files(member, where, first, manager), state))
+  return pairs, failed
+
+
+def begun(name: str, job: Job, pairs, data_dir, clock, exits):
+  """(Files with a log to write, states on the host) of the runs, which go on
+  or start; their configurations are written."""
+  starts, runs, states = {}, [], []
+  for run, state in pairs:
+    member, devices = run.member, job.layout.devices
+    if state:
+      tell_of_devices(run.run_dir, devices)
     else:
-      state = resumed(restored)
-      tell_of_devices(where, job.layout.devices)
-    writer = log.open(where, resume_step=int(state.step))
+      size, batch = member.ex.latents, job.splits['train']
+      if size not in starts:
+        starts[size] = initial(member.ex, batch)
+      with clock('compile'):
+        state = starts[size](member.ex)
+    writer = log.open(run.run_dir, resume_step=run.first)
     exits.callback(writer.close)
-    args = where, name, member, batch, job.layout.devices, data_dir
-    directory.write_config(*args)
-    runs.append(Files(member, where, int(state.step), manager, writer))
+    args = name, member, job.splits['test'], devices, data_dir
+    directory.write_config(run.run_dir, *args)
+    runs.append(run._replace(writer=writer))
     states.append(stacked.on_host(state))
   steps = sorted({run.first for run in runs})
-  if steps and steps[-1]:
+  if steps[-1]:
     at = f'step {steps[0]}' + (f' to {steps[-1]}' if steps[1:] else '')
     say(f'resuming at {at} of {job.total}')
-  return runs, states, failed
-
-
-def newest_states(job: Job, run_dir, clock):
-  """(Files and states of every run with a good checkpoint, {name: why not} of
-  those that have only bad ones); Refused if one has none. Writes nothing."""
-  runs, states, failed, likes = [], [], {}, {}
-  for member in job.members:
-    where, ex = run_dir / member.name, member.ex
-    if ex.latents not in likes:
-      args = job.splits['test'], job.layout.devices[0]
-      likes[ex.latents] = abstract(ex, *args)
-    try:
-      with clock('restore'):
-        state = newest(where, likes[ex.latents], ex.monitor)
-    except checkpoint.CheckpointError as error:
-      failed[member.name] = str(error)
-      continue
-    runs.append(Files(member, where, int(state.step)))
-    states.append(stacked.on_host(state))
-  return runs, states, failed
-
-
-def newest(run_dir, like: State, monitor: str, partial=False) -> State:
-  """The newest good checkpoint, of which `partial` wants only the leaves that
-  `like` has; any damage told.
-
-  Raises Refused if there is none at all, CheckpointError if all are damaged.
-  """
-  manager = checkpoint.open(pathlib.Path(run_dir) / 'checkpoints', monitor)
-  with contextlib.ExitStack() as exits:
-    exits.callback(checkpoint.close, manager)
-    restored = checkpoint.restore(manager, like, partial=partial)
-  if restored is None:
-    raise Refused(f'{run_dir} holds no checkpoint: train it first')
-  return resumed(restored)
+  return runs, states
 
 
 def resumed(restored) -> State:

@@ -6,51 +6,26 @@ would have had alone.
 
 import contextlib
 import functools
-import pathlib
 import signal
 import time
-from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from vae_jax import data, training
+from vae_jax import training
 from vae_jax.config.experiment import Experiment
-from vae_jax.config.grid import Member
 from vae_jax.console import Bar, number
 from vae_jax.factors.hyper import Hyper
-from vae_jax.factors.model import shaped
 from vae_jax.measures import pooled
 from vae_jax.runs import stacked
 from vae_jax.runs.directory import Interrupted
 from vae_jax.runs.plan import Job
-from vae_jax.training import State, checkpoint, feed, log, replicate
+from vae_jax.runs.stacked import Placed
+from vae_jax.training import State, checkpoint, feed, log
 
 SAVE_EVERY_S = 60.0  # at least between checkpoints of several runs
 FIRST_TEST_S = 3.0  # what a test of several is taken to cost before there was
 TEST_SHARE = 0.03  # of the time of training, if --report_every is not given
-
-
-class Files(NamedTuple):
-  """One run's directory while its job is in the loop."""
-
-  member: Member
-  run_dir: pathlib.Path
-  first: int  # steps that it has made before
-  manager: checkpoint.Manager | None = None  # None if it is only measured
-  writer: log.Writer | None = None
-
-
-class Placed(NamedTuple):
-  """A job on the devices, ready for its next step."""
-
-  job: Job
-  runs: list[Files]
-  hyper: Hyper
-  state: State
-  alone: list[State]  # shapes of every run's own state, on the host
-  test: data.Batch  # on the devices, or on the host if it does not fit there
-  shapes: list[dict]  # of every run's own measures, [] where none is padded
 
 
 class Signals:
@@ -73,31 +48,6 @@ class Signals:
   def _catch(self, number, frame):
     del frame
     self.caught = signal.Signals(number)
-
-
-def placed(job: Job, runs: list[Files], states: list[State]) -> Placed:
-  """The job's runs on the devices, with these states, which are on the host."""
-  hyper, state = stacked.placed(job, states)
-  alone = [shaped(one) for one in states]
-  test = job.splits['test']
-  if feed.stays(job.ex, test, job.layout.devices):
-    test = replicate(test, job.layout.devices)
-  return Placed(job, runs, hyper, state, alone, test, own_shapes(job))
-
-
-def own_shapes(job: Job) -> list[dict]:
-  """Name -> shape of the measures of every run alone, if any measure of the
-  widest is no plain number; else []."""
-  batch = job.splits['test']
-  if not stacked.several_sizes(job):
-    return []
-  by_size = {job.ex.latents: pooled.shapes(job.ex, batch)}
-  if not any(by_size[job.ex.latents].values()):
-    return []
-  for member in job.members:
-    if member.ex.latents not in by_size:
-      by_size[member.ex.latents] = pooled.shapes(member.ex, batch)
-  return [by_size[member.ex.latents] for member in job.members]
 
 
 def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:

@@ -35,6 +35,11 @@ class Clock:
       spent = time.perf_counter() - start
       self.seconds[part] = self.seconds.get(part, 0.0) + spent
 
+  def add(self, other: 'Clock'):
+    """Adds the parts of another clock to this one's."""
+    for part, spent in other.seconds.items():
+      self.seconds[part] = self.seconds.get(part, 0.0) + spent
+
   def wall(self) -> float:
     """Seconds since the start."""
     return time.perf_counter() - self.started

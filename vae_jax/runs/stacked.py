@@ -5,15 +5,69 @@ leaf: z comes last where it is concatenated with anything. A state on the host
 is of numpy arrays, with its key's data in the place of its key.
 """
 
+import pathlib
+from typing import NamedTuple
+
 import jax
 import numpy as np
 
+from vae_jax.config.grid import Member
+from vae_jax.data import Batch
 from vae_jax.factors.hyper import Hyper
+from vae_jax.factors.model import shaped
+from vae_jax.measures import pooled
 from vae_jax.runs.plan import Job
-from vae_jax.training import State
+from vae_jax.training import State, checkpoint, feed, log, replicate
 
 
-def placed(job: Job, states: list[State]) -> tuple[Hyper, State]:
+class Files(NamedTuple):
+  """One run's directory while its job is in the loop."""
+
+  member: Member
+  run_dir: pathlib.Path
+  first: int  # steps that it has made before
+  manager: checkpoint.Manager | None = None  # None if it is only measured
+  writer: log.Writer | None = None
+
+
+class Placed(NamedTuple):
+  """A job on the devices, ready for its next step."""
+
+  job: Job
+  runs: list[Files]
+  hyper: Hyper
+  state: State
+  alone: list[State]  # shapes of every run's own state, on the host
+  test: Batch  # on the devices, or on the host if it does not fit there
+  shapes: list[dict]  # of every run's own measures, [] where none is padded
+
+
+def placed(job: Job, runs: list[Files], states: list[State]) -> Placed:
+  """The job's runs on the devices, with these states, which are on the host."""
+  hyper, state = on_devices(job, states)
+  alone = [shaped(one) for one in states]
+  test = job.splits['test']
+  if feed.stays(job.ex, test, job.layout.devices):
+    test = replicate(test, job.layout.devices)
+  return Placed(job, runs, hyper, state, alone, test, own_shapes(job))
+
+
+def own_shapes(job: Job) -> list[dict]:
+  """Name -> shape of the measures of every run alone, if any measure of the
+  widest is no plain number; else []."""
+  batch = job.splits['test']
+  if not several_sizes(job):
+    return []
+  by_size = {job.ex.latents: pooled.shapes(job.ex, batch)}
+  if not any(by_size[job.ex.latents].values()):
+    return []
+  for member in job.members:
+    if member.ex.latents not in by_size:
+      by_size[member.ex.latents] = pooled.shapes(member.ex, batch)
+  return [by_size[member.ex.latents] for member in job.members]
+
+
+def on_devices(job: Job, states: list[State]) -> tuple[Hyper, State]:
   """The numbers and the states of the runs, each state on the host and of its
   own size, on the devices as the job's layout has them."""
   if several_sizes(job):

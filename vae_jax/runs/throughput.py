@@ -68,7 +68,7 @@ def begun(job: Job, clock: Clock):
   [member] = job.members
   with clock('compile'):
     state = initial(job.ex, job.splits['train'])(member.ex)
-  hyper, state = stacked.placed(job, [stacked.on_host(state)])
+  hyper, state = stacked.on_devices(job, [stacked.on_host(state)])
   batch = job.splits['train']
   order = feed.order_of(job.ex, batch.size, job.layout)
   examples = feed.feed_of(order, batch)

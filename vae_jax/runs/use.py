@@ -1,5 +1,6 @@
 """Using a trained model on one's own images: load, embed, reconstruct."""
 
+import contextlib
 import csv
 import math
 import pathlib
@@ -14,8 +15,9 @@ from vae_jax.factors import posteriors
 from vae_jax.measures.trained import Trained, size_in_words
 from vae_jax.runs import directory
 from vae_jax.runs.directory import Refused
-from vae_jax.runs.job import newest
+from vae_jax.runs.job import resumed
 from vae_jax.runs.prepare import abstract
+from vae_jax.training import checkpoint
 
 NUMBERS = {'count': '64', 'seed': '0'}  # and their defaults, as flags say them
 
@@ -36,7 +38,13 @@ def load(run_dir) -> Trained:
   batch = blank(saved['example'])
   ex = config.sized(ex, batch)
   like = abstract(ex, batch, jax.local_devices()[0]).replace(opt_state=())
-  state = newest(run_dir, like, ex.monitor, partial=True)
+  manager = checkpoint.open(pathlib.Path(run_dir) / 'checkpoints', ex.monitor)
+  with contextlib.ExitStack() as exits:
+    exits.callback(checkpoint.close, manager)
+    newest = checkpoint.restore(manager, like, partial=True)
+  if newest is None:
+    raise Refused(f'{run_dir} holds no checkpoint: train it first')
+  state = resumed(newest)
   results = {'step': int(state.step)}
   return Trained(ex, {'test': batch}, ex.hyper(), state, results=results)
 

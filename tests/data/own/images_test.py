@@ -12,12 +12,6 @@ def pictures(n, shape=(4, 6, 3), seed=0):
   return np.random.default_rng(seed).integers(0, 256, (n, *shape), np.uint8)
 
 
-def refused(name, words, data_dir=None):
-  with pytest.raises(data.DataError, match=words) as error:
-    data.load(name, data_dir)
-  assert '\n' not in str(error.value)
-
-
 @pytest.fixture
 def album(tmp_path):
   """A function (x, names) that writes images; the folder."""
@@ -143,7 +137,7 @@ def in_a_class(folder):
     (in_a_class, 'holds 1.png beside the class folder cat'),
   ],
 )
-def test_a_bad_image_is_one_line_with_its_name(album, spoil, words):
+def test_a_bad_image_is_one_line_with_its_name(refused, album, spoil, words):
   folder = album(pictures(4), [f'{i}.png' for i in range(1, 5)])
   spoil(folder)
   refused(f'folder:{folder}', words)
@@ -155,7 +149,9 @@ def test_what_a_file_is_counts_and_not_its_name(album):
   assert sum(b.size for b in data.load(f'folder:{folder}').values()) == 5
 
 
-def test_a_folder_that_is_none_or_empty_or_holds_one_image(album, tmp_path):
+def test_a_folder_that_is_none_or_empty_or_holds_one_image(
+  refused, album, tmp_path
+):
   refused('folder:', 'needs a path: folder:PATH')
   refused(f'folder:{tmp_path}/no', 'no does not exist')
   refused(f'folder:{tmp_path}', 'holds no .png, .jpg, .jpeg images')

@@ -1,16 +1,11 @@
 import pytest
 
-from vae_jax import data
 from vae_jax.data.tfds import prepare
 
 
-def refused(name, words, data_dir=None):
-  with pytest.raises(data.DataError, match=words) as error:
-    data.load(name, data_dir)
-  assert '\n' not in str(error.value)
-
-
-def test_without_tensorflow_one_line_says_what_there_is(monkeypatch, tmp_path):
+def test_without_tensorflow_one_line_says_what_there_is(
+  refused, monkeypatch, tmp_path
+):
   pytest.importorskip('tensorflow_datasets')
   monkeypatch.setattr(prepare.importlib.util, 'find_spec', lambda name: None)
   (tmp_path / 'mnist' / 'incomplete.XYZ_3.0.1').mkdir(parents=True)
@@ -20,7 +15,9 @@ def test_without_tensorflow_one_line_says_what_there_is(monkeypatch, tmp_path):
   refused('mnist', 'nowhere is not a directory', tmp_path / 'nowhere')
 
 
-def test_preparing_neither_retries_nor_waits_for_ever(monkeypatch, tmp_path):
+def test_preparing_neither_retries_nor_waits_for_ever(
+  refused, monkeypatch, tmp_path
+):
   pytest.importorskip('tensorflow_datasets')
   from tensorflow_datasets.core.download import downloader
 

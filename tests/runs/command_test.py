@@ -14,7 +14,7 @@ from vae_jax.config import grid
 from vae_jax.factors import objectives, posteriors
 from vae_jax.measures import per_example
 from vae_jax.reports import claims, pictures
-from vae_jax.runs import job
+from vae_jax.runs import command, job
 from vae_jax.runs.directory import Refused, RunError
 
 
@@ -40,9 +40,9 @@ def swept(tiny, tiny_data):
 
 def test_every_member_ends_as_if_it_had_run_alone(swept, tmp_path):
   ex, members = swept
-  outcome = job.fit('tiny', members, tmp_path / 'grid', ['latents=2,3'])
+  outcome = command.fit('tiny', members, tmp_path / 'grid', ['latents=2,3'])
   for member, found in zip(members, outcome.runs.values(), strict=True):
-    alone = job.fit('tiny', [grid.alone(member.ex)], tmp_path / member.name)
+    alone = command.fit('tiny', [grid.alone(member.ex)], tmp_path / member.name)
     close = functools.partial(np.testing.assert_allclose, atol=1e-6)
     params = [x.state.params for x in (found, alone.runs[''])]
     jax.tree.map(close, *params)
@@ -54,7 +54,7 @@ def test_every_member_ends_as_if_it_had_run_alone(swept, tmp_path):
 
 def test_a_grid_leaves_its_tables_and_its_report(swept, tmp_path):
   _, members = swept
-  outcome = job.fit('tiny', members, tmp_path, ['latents=2,3'])
+  outcome = command.fit('tiny', members, tmp_path, ['latents=2,3'])
   found = sweep_of(tmp_path)
   losses = [r['results']['nelbo_nats'] for r in found['runs']]
   assert found['results']['least_nats'] == min(losses)
@@ -72,12 +72,12 @@ def test_a_grid_leaves_its_tables_and_its_report(swept, tmp_path):
 
 def test_a_grid_that_has_run_trains_nothing_again(swept, tmp_path, capsys):
   _, members = swept
-  first = job.fit('tiny', members, tmp_path)
+  first = command.fit('tiny', members, tmp_path)
   capsys.readouterr()
-  again = job.fit('tiny', members, tmp_path)
+  again = command.fit('tiny', members, tmp_path)
   assert 'resuming at step 4 of 4' in capsys.readouterr().err
   assert again.report.results == first.report.results
-  evaluated = job.evaluate('tiny', members, tmp_path)
+  evaluated = command.evaluate('tiny', members, tmp_path)
   losses = [x.report.results['least_nats'] for x in (evaluated, first)]
   assert losses[0] == pytest.approx(losses[1])
 
@@ -88,12 +88,12 @@ def test_a_grid_is_measured_at_once_as_each_of_its_runs_is(
   ex, _ = swept
   ex = dataclasses.replace(ex, nll_samples=5, nll_images=6)
   members = grid.members(ex, ['latents=2,3'])
-  job.fit('tiny', members, tmp_path)
+  command.fit('tiny', members, tmp_path)
   capsys.readouterr()
-  outcome = job.evaluate('tiny', members, tmp_path)
+  outcome = command.evaluate('tiny', members, tmp_path)
   assert '[1/1] 2 runs together' in capsys.readouterr().err
   for member, found in zip(members, outcome.runs.values(), strict=True):
-    alone = job.evaluate(
+    alone = command.evaluate(
       'tiny', [grid.alone(member.ex)], tmp_path / member.name
     )
     wanted = alone.runs[''].results
@@ -115,9 +115,9 @@ def test_a_long_grid_does_not_hold_all_of_its_programs(
 
   trained = job.train
   monkeypatch.setattr(job, 'train', counted)
-  monkeypatch.setattr(job, 'JOBS_HELD', 2)
+  monkeypatch.setattr(command, 'JOBS_HELD', 2)
   members = grid.members(swept[0], ['batch_size=4,8,12,16'])
-  job.fit('tiny', members, tmp_path)
+  command.fit('tiny', members, tmp_path)
   assert held[0] < held[1] and held[2] < held[3]
   assert held[2] < held[1]
   assert held[3] - held[1] < (held[1] - held[0]) / 2
@@ -125,11 +125,11 @@ def test_a_long_grid_does_not_hold_all_of_its_programs(
 
 def test_a_run_whose_checkpoints_are_damaged_fails_alone(swept, tmp_path):
   _, members = swept
-  job.fit('tiny', members, tmp_path)
+  command.fit('tiny', members, tmp_path)
   for path in (tmp_path / 'latents=3' / 'checkpoints').rglob('*'):
     if path.is_file():
       path.write_bytes(b'')
-  outcome = job.evaluate('tiny', members, tmp_path)
+  outcome = command.evaluate('tiny', members, tmp_path)
   assert [trained.ex.latents for trained in outcome.runs.values()] == [2]
   assert list(outcome.failed) == ['latents=3']
   assert 'no good checkpoint' in outcome.failed['latents=3']
@@ -137,15 +137,15 @@ def test_a_run_whose_checkpoints_are_damaged_fails_alone(swept, tmp_path):
 
 def test_a_grid_that_was_never_trained_cannot_be_measured(swept, tmp_path):
   _, members = swept
-  job.fit('tiny', members[:1], tmp_path)
+  command.fit('tiny', members[:1], tmp_path)
   with pytest.raises(Refused, match='latents=3 holds no checkpoint'):
-    job.evaluate('tiny', members, tmp_path)
+    command.evaluate('tiny', members, tmp_path)
 
 
 def test_a_member_knows_its_arm_and_label(tiny, tiny_data, tmp_path):
   arms = (('a', 'latents=2'), ('b', 'latents=3'))
   ex = dataclasses.replace(tiny, dataset='tiny', steps=2, arms=arms)
-  outcome = job.fit('tiny', grid.members(ex, ['seed=0,1']), tmp_path)
+  outcome = command.fit('tiny', grid.members(ex, ['seed=0,1']), tmp_path)
   marks = [(r.arm, r.label, r.ex.seed) for r in outcome.runs.values()]
   assert marks == [('a', 'a', 0), ('a', 'a', 1), ('b', 'b', 0), ('b', 'b', 1)]
 
@@ -160,7 +160,7 @@ def diverges(model, params, example, key_B, hyper):
 def test_a_run_that_diverges_fails_alone(swept, tmp_path):
   ex = dataclasses.replace(swept[0], objective=diverges)
   members = grid.members(ex, ['beta=3,1'])
-  outcome = job.fit('tiny', members, tmp_path)
+  outcome = command.fit('tiny', members, tmp_path)
   assert list(outcome.failed) == ['beta=3']
   assert 'not finite' in outcome.failed['beta=3']
   assert list(outcome.runs) == ['beta=1']
@@ -168,36 +168,36 @@ def test_a_run_that_diverges_fails_alone(swept, tmp_path):
   [bad, good] = json.loads((tmp_path / 'sweep.json').read_text())['runs']
   assert 'not finite' in bad['failed'] and 'results' in good
   with pytest.raises(RunError, match='all 1 runs failed'):
-    job.fit('tiny', members[:1], tmp_path / 'other')
+    command.fit('tiny', members[:1], tmp_path / 'other')
 
 
 def test_a_member_that_cannot_run_is_refused_before_anything(swept, tmp_path):
   ex = dataclasses.replace(swept[0], measures=(per_example.elbo,))
   members = grid.members(ex, ['monitor=nelbo_nats,nonsense'])
   with pytest.raises(Refused, match="'nonsense' is not measured"):
-    job.fit('tiny', members, tmp_path / 'grid')
+    command.fit('tiny', members, tmp_path / 'grid')
   assert not (tmp_path / 'grid').exists()
 
 
 def test_a_directory_of_something_else_is_refused(swept, tmp_path):
   ex, members = swept
   single, several = tmp_path / 'single', tmp_path / 'several'
-  job.fit('tiny', [grid.alone(members[0].ex)], single)
-  job.fit('tiny', members, several)
+  command.fit('tiny', [grid.alone(members[0].ex)], single)
+  command.fit('tiny', members, several)
   with pytest.raises(Refused, match='holds a single run'):
-    job.fit('tiny', members, single)
+    command.fit('tiny', members, single)
   with pytest.raises(Refused, match='holds a grid, choose a run: latents=2'):
-    job.fit('tiny', [grid.alone(members[0].ex)], several)
+    command.fit('tiny', [grid.alone(members[0].ex)], several)
   with pytest.raises(Refused, match="holds a grid of 'tiny'"):
-    job.fit('other', members, several)
+    command.fit('other', members, several)
 
 
 def test_many_runs_draw_no_pictures_of_their_own(swept, tmp_path, monkeypatch):
   ex = dataclasses.replace(swept[0], pictures=(pictures.curves,))
-  monkeypatch.setattr(job, 'PICTURED', 2)
+  monkeypatch.setattr(command, 'PICTURED', 2)
   for seeds, drawn in (('0,1', True), ('0,1,2', False)):
     members = grid.members(ex, [f'seed={seeds}'])
-    job.fit('tiny', members, tmp_path / seeds)
+    command.fit('tiny', members, tmp_path / seeds)
     for member in members:
       own = tmp_path / seeds / member.name / 'pictures'
       names = {path.stem for path in own.glob('*.png')}
@@ -232,9 +232,9 @@ class Frozen:
 def test_a_posterior_that_is_a_frozen_dataclass_is_swept(swept, tmp_path):
   ex = dataclasses.replace(swept[0], posterior=Frozen)
   members = grid.members(ex, ['latents=2,3'])
-  outcome = job.fit('tiny', members, tmp_path / 'grid')
+  outcome = command.fit('tiny', members, tmp_path / 'grid')
   assert list(outcome.runs) == ['latents=2', 'latents=3']
-  alone = job.fit('tiny', [grid.alone(members[0].ex)], tmp_path / 'alone')
+  alone = command.fit('tiny', [grid.alone(members[0].ex)], tmp_path / 'alone')
   found, wanted = (
     run.results['nelbo_nats']
     for run in (outcome.runs['latents=2'], alone.runs[''])

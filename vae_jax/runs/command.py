@@ -1,0 +1,123 @@
+"""What one command does: plans its members, and trains or measures all of them.
+
+A run by itself is a member without a name. A grid's runs have directories of
+their own below that of the grid.
+"""
+
+import pathlib
+
+import jax
+
+from vae_jax.config.grid import Member
+from vae_jax.console import Bar, say
+from vae_jax.runs import directory, finish, job, plan
+from vae_jax.runs.directory import RunError
+from vae_jax.runs.finish import Outcome
+from vae_jax.runs.prepare import Clock
+from vae_jax.training.checkpoint import CheckpointError
+
+PICTURED = 8  # runs of which each has its own pictures drawn
+# Jobs after which the compiled programs are let go. One of conv_vae takes 1,300
+# memory maps on CPU; with more than Linux's 65,530 a process crashes.
+JOBS_HELD = 12
+
+
+def fit(
+  name: str,
+  members: list[Member],
+  run_dir,
+  overrides=(),
+  data_dir=None,
+  started=None,
+) -> Outcome:
+  """Trains every member that is not trained yet, and compares all.
+
+  A member of a grid whose loss is not finite fails alone. Raises RunError,
+  DataError or CheckpointError with one clear line, before anything is written
+  if a member cannot run.
+  """
+  run_dir, clock = pathlib.Path(run_dir), Clock(started)
+  check_directories(name, members, run_dir)
+  planned = plan.jobs(members, data_dir, clock)
+  if is_grid(members):
+    for line in plan.described(planned):
+      say(line)
+    directory.write_grid_config(run_dir, name, members, overrides, data_dir)
+
+  def train(one, clock, drawn):
+    return job.train(name, one, run_dir, data_dir, clock, drawn)
+
+  return carried_out(train, name, members, planned, run_dir, clock)
+
+
+def evaluate(
+  name: str, members: list[Member], run_dir, data_dir=None, started=None
+) -> Outcome:
+  """Measures and draws the newest good checkpoint of every member; Refused if
+  one has none. Raises as fit does."""
+  run_dir, clock = pathlib.Path(run_dir), Clock(started)
+  check_directories(name, members, run_dir)
+  planned = plan.jobs(members, data_dir, clock)
+
+  def measure(one, clock, drawn):
+    return job.measure(one, run_dir, clock, drawn)
+
+  return carried_out(measure, name, members, planned, run_dir, clock)
+
+
+def is_grid(members: list[Member]) -> bool:
+  """Whether these are a grid, even of one run: those have names."""
+  return any(member.name for member in members)
+
+
+def check_directories(name: str, members: list[Member], run_dir):
+  """Refused if any of the directories holds something else."""
+  if is_grid(members):
+    directory.refuse_other_grid(run_dir, name)
+  for member in members:
+    where = run_dir / member.name
+    config = directory.config_of(where)
+    directory.refuse_other_run(config, member.ex, where)
+
+
+def carried_out(action, name, members, planned, run_dir, clock) -> Outcome:
+  """The jobs one after another, and what all runs say together."""
+  done, failed, grid = {}, {}, is_grid(members)
+  drawn = len(members) <= PICTURED
+  if not drawn:
+    say(
+      f'note: pictures of {PICTURED} runs at most, draw those of one with '
+      '--mode=evaluate --workdir=ITS_DIRECTORY'
+    )
+  bar = Bar(len(planned), unit='programs')
+  for i, one in enumerate(planned):
+    if grid:
+      say(f'[{i + 1}/{len(planned)}] {one.title}')
+    own = Clock() if grid else clock
+    try:
+      good, bad = action(one, own, drawn)
+    except CheckpointError as error:
+      if not grid:
+        raise
+      good, bad = {}, {member.name: str(error) for member in one.members}
+    done, failed = done | good, failed | bad
+    if grid:
+      clock.add(own)
+      for member, why in bad.items():
+        say(f'failed: {member}: {why}')
+    if (i + 1) % JOBS_HELD == 0:
+      jax.clear_caches()
+    if bar.live and len(planned) > 1:  # a log file has a line for each
+      bar.update(i + 1)
+  bar.close()
+  if not done:
+    why = next(iter(failed.values()))
+    raise RunError(f'all {len(members)} runs failed: {why}' if grid else why)
+  if not grid:
+    [one] = done.values()
+    runs = {'': one.trained}
+    rest = one.report, one.pictures, dict(clock.seconds)
+    return Outcome(name, run_dir, runs, {}, *rest)
+  runs = {m.name: done[m.name].trained for m in members if m.name in done}
+  args = name, members, run_dir, runs, failed
+  return finish.finish_grid(*args, dict(clock.seconds))
