@@ -46,6 +46,13 @@ from vae_jax.training import checkpoint  # noqa: E402
 from vae_jax.training.devices import OneRun  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+  """Whatever is not marked slow is quick: `pytest -m quick` is a first look."""
+  for item in items:
+    if not item.get_closest_marker('slow'):
+      item.add_marker('quick')
+
+
 @pytest.fixture(autouse=True, scope='session')
 def orbax_is_quiet():
   """As in launch.py; and its complaints in threads would fail any test."""

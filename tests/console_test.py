@@ -22,11 +22,15 @@ def put(monkeypatch):
 
   def put(stream):
     monkeypatch.setattr(sys, 'stderr', stream)
+    for made_once in (console._console, console._bars):
+      made_once.cache_clear()  # it knows what stderr was
     return stream
 
   monkeypatch.setenv('TERM', 'xterm')
   monkeypatch.setenv('COLUMNS', '79')
-  return put
+  yield put
+  console._console.cache_clear()
+  console._bars.cache_clear()
 
 
 class Clock:

@@ -269,6 +269,7 @@ def test_a_run_from_flags_to_results(launched, compiled, tiny_data, tmp_path):
   assert found['fields']['latents'] == '3'
 
 
+@pytest.mark.slow
 def test_a_grid_from_flags_to_results(launched, tiny_data, tmp_path):
   workdir = f'--workdir={tmp_path}'
   flags = [*TINY, '--steps=4', '--seed=0,1']
@@ -343,6 +344,7 @@ def test_a_process_works_from_anywhere_and_says_its_code(tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_terminated_run_exits_with_143_and_can_go_on(tmp_path):
   flags = ['--experiment=vae', '--set=network.widths=(4,)', '--steps=1000000']
   child = process(*flags, '--report_every=50', f'--workdir={tmp_path}')

@@ -49,6 +49,7 @@ def test_1_the_kl_is_that_of_what_is_drawn():
   assert abs(mistaken - drawn) > 0.2  # or this would catch nothing
 
 
+@pytest.mark.slow
 def test_2_the_critic_is_trained(tiny, batch, start):
   ex = dataclasses.replace(
     tiny,
@@ -112,6 +113,7 @@ def test_5_pixels_and_latents_are_summed_so_beta_one_is_the_elbo(tiny, batch):
   assert float(metrics['loss']) == pytest.approx(nll + kl, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_6_a_run_begins_with_weights_of_its_own(tiny, tiny_data, tmp_path):
   ex = dataclasses.replace(tiny, dataset='tiny', steps=4)
   first = command.fit('tiny', [grid.alone(ex)], tmp_path / 'first')
@@ -150,6 +152,7 @@ def test_8_codes_and_reconstructions_are_means_and_not_draws(trained):
   np.testing.assert_array_equal(images, wanted)
 
 
+@pytest.mark.slow
 def test_8_more_samples_tighten_the_bound_and_their_number_counts(trained):
   ex = dataclasses.replace(trained.ex, nll_images=10)
   test = trained.data['test']

@@ -25,6 +25,7 @@ def runs(tiny, tiny_data):
   return [run(2), run(4)]
 
 
+@pytest.mark.slow
 def test_pca_has_as_many_components_as_the_code_has_numbers(runs, tiny_data):
   found = embedding.report(runs).results['codes']['PCA']['mse']
   x, y = (np.asarray(tiny_data[s].images()) for s in ('train', 'test'))

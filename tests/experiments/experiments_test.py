@@ -110,6 +110,7 @@ def test_an_experiment_is_a_value_that_its_own_text_gives_back(name):
       assert set(keywords).isdisjoint(field.metadata['takes'])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', NAMES)
 def test_an_experiment_runs_to_its_verdicts(name, few_images, tmp_path):
   arms = [f'arms={ARMS[name]}'] if name in ARMS else []
@@ -127,6 +128,7 @@ def test_an_experiment_runs_to_its_verdicts(name, few_images, tmp_path):
     assert line in outcome.summary()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', NAMES)
 def test_every_arm_could_run(name, few_images):
   for member in grid.members(loaded(name).experiment, SHORT):
@@ -172,6 +174,7 @@ def assert_finite(value, path=''):
     assert math.isfinite(value), path
 
 
+@pytest.mark.slow
 def test_only_experiments_lie_among_the_experiments():
   folder = pathlib.Path(experiments.__file__).parent
   files = {path.stem for path in folder.iterdir() if path.suffix}

@@ -19,6 +19,7 @@ def run(tiny, tiny_data):
   return Trained(tiny, tiny_data, tiny.hyper(), state)
 
 
+@pytest.mark.slow
 def test_every_kind_of_feature_is_probed_at_every_count(run):
   found = probe.report([run], draws=3).results['probe']
   assert set(found) == {'encoder', *probe.RIVALS}

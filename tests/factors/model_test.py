@@ -111,6 +111,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('case', CASES)
 def test_a_masked_model_equals_the_small_one_it_contains(tiny, batch, case):
   small_ex = dataclasses.replace(tiny, latents=2, **CASES[case])
@@ -305,6 +306,7 @@ def test_gather_is_the_global_batch_in_order(bound):
   np.testing.assert_array_equal(gather(x_B.reshape(4, 2)), 4 * [x_B])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('precision', PRECISIONS)
 @pytest.mark.parametrize('network', ['mlp', 'conv'])
 def test_a_lower_precision_changes_the_elbo_by_its_rounding_alone(

@@ -283,6 +283,7 @@ def losses_alone(model, params, example):
   return nll, critic, -jnp.log(fake_B).mean()
 
 
+@pytest.mark.slow
 def test_each_player_follows_the_gradient_of_its_own_loss_alone(game):
   model, params, example, key_B, numbers = game
 

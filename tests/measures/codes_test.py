@@ -291,6 +291,7 @@ print(codes.trustworthiness(x, x) is not None, context.physical_cores_cache)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='joblib looks in /sys')
 def test_a_machine_whose_cores_cannot_be_counted_is_no_reason_to_warn():
   done = subprocess.run(

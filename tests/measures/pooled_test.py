@@ -102,6 +102,7 @@ def test_the_quality_of_images_is_that_of_what_can_be_shown():
   np.testing.assert_array_equal(below['mse'], np.full(2, 0.25))
 
 
+@pytest.mark.slow
 def test_measures_of_a_split_are_plain_means_on_any_devices(
   split, state, figures, examples
 ):
@@ -267,6 +268,7 @@ def test_the_noise_of_tests_meets_no_steps():
   assert ours.EVALUATION != ours.BASELINES
 
 
+@pytest.mark.slow
 def test_a_split_on_the_host_gives_the_same_figures_piece_by_piece(
   tiny, batch, monkeypatch
 ):

@@ -13,6 +13,7 @@ def trained(denoiser):
   return denoiser
 
 
+@pytest.mark.slow
 def test_a_baseline_is_measured_on_the_images_that_the_model_saw(trained):
   done = rivals.with_baselines(trained)
   seen, wanted, _ = trained.test
@@ -38,6 +39,7 @@ def test_a_view_without_noise_is_drawn_once(trained):
   assert len(example.seen) == 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'view, fitted', [(views.clean, [2, 3]), (views.noisy, [2, 2, 3])]
 )

@@ -98,6 +98,7 @@ def test_data_without_labels_are_refused_in_one_line(small, tiny_data):
     check(small, bare)
 
 
+@pytest.mark.slow
 def test_it_learns_which_image_is_bright(small, tiny_data, tmp_path):
   for batch in tiny_data.values():
     batch.x[:] = np.where(batch.label[:, None] == 1, 200, 20)

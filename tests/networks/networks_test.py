@@ -65,6 +65,7 @@ def batch_of(image):
   return views.Example(*[jax.ShapeDtypeStruct((2, *image), jnp.float32)] * 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('image', SHAPES)
 @pytest.mark.parametrize('name', NETWORKS)
 def test_every_network_fits_every_image(name, image):

@@ -116,6 +116,7 @@ def test_plain_autoencoders_are_compared_by_their_reconstruction(run):
   assert found.pictures['rate_distortion'] is None
 
 
+@pytest.mark.slow
 def test_five_factors_need_five_latents(tiny, monkeypatch, tmp_path):
   rng = np.random.default_rng(0)
   factors = rng.standard_normal((5, 16))

@@ -8,6 +8,8 @@ from vae_jax.config import grid
 from vae_jax.runs import benchmark, throughput
 from vae_jax.runs.directory import Refused
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_benchmark_measures_each_member(small, quick, tmp_path):
   members = grid.members(small, ['batch_size=4,8'])

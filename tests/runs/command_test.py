@@ -38,6 +38,7 @@ def swept(tiny, tiny_data):
   return ex, grid.members(ex, ['latents=2,3'])
 
 
+@pytest.mark.slow
 def test_every_member_ends_as_if_it_had_run_alone(swept, tmp_path):
   ex, members = swept
   outcome = command.fit('tiny', members, tmp_path / 'grid', ['latents=2,3'])
@@ -70,6 +71,7 @@ def test_a_grid_leaves_its_tables_and_its_report(swept, tmp_path):
     assert words in outcome.summary()
 
 
+@pytest.mark.slow
 def test_a_grid_that_has_run_trains_nothing_again(swept, tmp_path, capsys):
   _, members = swept
   first = command.fit('tiny', members, tmp_path)
@@ -82,6 +84,7 @@ def test_a_grid_that_has_run_trains_nothing_again(swept, tmp_path, capsys):
   assert losses[0] == pytest.approx(losses[1])
 
 
+@pytest.mark.slow
 def test_a_grid_is_measured_at_once_as_each_of_its_runs_is(
   swept, tmp_path, capsys
 ):
@@ -102,6 +105,7 @@ def test_a_grid_is_measured_at_once_as_each_of_its_runs_is(
       assert found.results[name] == pytest.approx(wanted[name], rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='counts memory maps')
 def test_a_long_grid_does_not_hold_all_of_its_programs(
   swept, tmp_path, monkeypatch
@@ -123,6 +127,7 @@ def test_a_long_grid_does_not_hold_all_of_its_programs(
   assert held[3] - held[1] < (held[1] - held[0]) / 2
 
 
+@pytest.mark.slow
 def test_a_run_whose_checkpoints_are_damaged_fails_alone(swept, tmp_path):
   _, members = swept
   command.fit('tiny', members, tmp_path)
@@ -135,6 +140,7 @@ def test_a_run_whose_checkpoints_are_damaged_fails_alone(swept, tmp_path):
   assert 'no good checkpoint' in outcome.failed['latents=3']
 
 
+@pytest.mark.slow
 def test_a_grid_that_was_never_trained_cannot_be_measured(swept, tmp_path):
   _, members = swept
   command.fit('tiny', members[:1], tmp_path)
@@ -142,6 +148,7 @@ def test_a_grid_that_was_never_trained_cannot_be_measured(swept, tmp_path):
     command.evaluate('tiny', members, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_member_knows_its_arm_and_label(tiny, tiny_data, tmp_path):
   arms = (('a', 'latents=2'), ('b', 'latents=3'))
   ex = dataclasses.replace(tiny, dataset='tiny', steps=2, arms=arms)
@@ -157,6 +164,7 @@ def diverges(model, params, example, key_B, hyper):
   return loss, metrics | {'loss': loss}
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_fails_alone(swept, tmp_path):
   ex = dataclasses.replace(swept[0], objective=diverges)
   members = grid.members(ex, ['beta=3,1'])
@@ -179,6 +187,7 @@ def test_a_member_that_cannot_run_is_refused_before_anything(swept, tmp_path):
   assert not (tmp_path / 'grid').exists()
 
 
+@pytest.mark.slow
 def test_a_directory_of_something_else_is_refused(swept, tmp_path):
   ex, members = swept
   single, several = tmp_path / 'single', tmp_path / 'several'
@@ -192,6 +201,7 @@ def test_a_directory_of_something_else_is_refused(swept, tmp_path):
     command.fit('other', members, several)
 
 
+@pytest.mark.slow
 def test_many_runs_draw_no_pictures_of_their_own(swept, tmp_path, monkeypatch):
   ex = dataclasses.replace(swept[0], pictures=(pictures.curves,))
   monkeypatch.setattr(command, 'PICTURED', 2)
@@ -229,6 +239,7 @@ class Frozen:
     return self.normal().log_prob(z_BZ)
 
 
+@pytest.mark.slow
 def test_a_posterior_that_is_a_frozen_dataclass_is_swept(swept, tmp_path):
   ex = dataclasses.replace(swept[0], posterior=Frozen)
   members = grid.members(ex, ['latents=2,3'])

@@ -14,6 +14,8 @@ from vae_jax.runs.directory import Interrupted, Refused
 from vae_jax.runs.prepare import Clock, abstract
 from vae_jax.training import checkpoint, log
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def members(tiny, tiny_data):

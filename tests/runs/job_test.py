@@ -66,6 +66,7 @@ def test_a_resumed_run_equals_one_that_ran_straight(ex, tmp_path):
   assert_the_same_run(resumed, straight)
 
 
+@pytest.mark.slow
 def test_a_streamed_run_equals_a_resident_one(ex, tmp_path):
   # Reports that K does not divide, so that a superbatch is not used up.
   ex = dataclasses.replace(ex, report_every=3)
@@ -115,6 +116,7 @@ def test_a_run_that_diverges_stops_and_keeps_what_was_good(ex, tmp_path):
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
 
 
+@pytest.mark.slow
 def test_a_signal_saves_the_run_and_it_goes_on_as_if_nothing_was(
   ex, tmp_path, monkeypatch
 ):
@@ -133,6 +135,7 @@ def test_a_signal_saves_the_run_and_it_goes_on_as_if_nothing_was(
   assert_the_same_run(fit(ex, tmp_path / 'stopped'), straight)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_noticed_and_the_older_one_used(
   ex, tmp_path, capsys
 ):
@@ -149,12 +152,14 @@ def test_a_damaged_checkpoint_is_noticed_and_the_older_one_used(
     np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.slow
 def test_evaluation_repeats_the_measures_of_training(ex, tmp_path):
   trained = fit(ex, tmp_path)
   again = evaluate(ex, tmp_path)
   assert again.runs[''].results == trained.runs[''].results
 
 
+@pytest.mark.slow
 def test_the_nll_is_measured_after_training_and_by_evaluation(ex, tmp_path):
   ex = dataclasses.replace(ex, nll_samples=3, nll_images=7)
   fit(ex, tmp_path)
@@ -210,6 +215,7 @@ def test_a_config_that_is_not_ours_is_refused(ex, tmp_path):
     fit(ex, tmp_path)
 
 
+@pytest.mark.slow
 def test_fewer_devices_continue_the_same_run(ex, tmp_path, monkeypatch, capsys):
   straight = fit(ex, tmp_path / 'four')
   fit(dataclasses.replace(ex, steps=4), tmp_path / 'two')
@@ -221,6 +227,7 @@ def test_fewer_devices_continue_the_same_run(ex, tmp_path, monkeypatch, capsys):
     np.testing.assert_allclose(x, y, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_evaluation_uses_the_means_of_the_whole_split(ex, tmp_path):
   outcome = fit(ex, tmp_path)
   trained = outcome.runs['']
@@ -244,6 +251,7 @@ def test_a_kill_before_the_first_checkpoint_leaves_no_second_first_row(
   assert [row['step'] for row in log.rows(tmp_path)] == [0, 4, 8, 12]
 
 
+@pytest.mark.slow
 def test_a_damaged_log_and_results_are_told_and_the_run_goes_on(
   ex, tmp_path, capsys
 ):
@@ -276,6 +284,7 @@ def growing(hyper, step):
   return hyper.replace(beta=step.astype(hyper.beta.dtype))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_by_a_bad_step_tries_it_again(
   ex, tmp_path, monkeypatch
 ):
@@ -290,6 +299,7 @@ def test_a_run_that_was_stopped_by_a_bad_step_tries_it_again(
 NOVEMBER = pathlib.Path(__file__).parents[1] / 'config' / 'november.json'
 
 
+@pytest.mark.slow
 def test_a_run_of_november_goes_on_and_is_measured_and_loaded(ex, tmp_path):
   """Its config.json is one that was written when the folders were flat."""
   config = json.loads(NOVEMBER.read_text())['config']

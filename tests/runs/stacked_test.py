@@ -117,6 +117,7 @@ def assert_same(found, wanted, atol=1e-6):
   assert found[1].step == wanted[1].step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('optimizer', OPTIMIZERS)
 @pytest.mark.parametrize(
   'kind', ['vae', 'conv_vae', 'conditional_vae', 'adversarial']
@@ -151,6 +152,7 @@ def leaf_of(tiny, field):
   return dataclasses.replace(tiny, view=views.noisy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('field', HYPER)
 def test_sweeping_a_number_is_running_each_of_its_values(
   field, tiny, tiny_data
@@ -174,6 +176,7 @@ def test_every_number_of_hyper_is_tested():
   assert leaves - {'z_mask'} == set(HYPER) - {'seed'}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stack', ['map', 'vmap'])
 def test_runs_lie_on_any_devices_one_by_one_or_side_by_side(
   stack, tiny, tiny_data
@@ -194,6 +197,7 @@ def explodes(model, params, example, key_B, hyper):
   return loss + bad, metrics | {'loss': loss + bad}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stack', ['map', 'vmap'])
 def test_a_run_that_diverges_stays_where_it_was_and_disturbs_nobody(
   stack, tiny, tiny_data
@@ -214,6 +218,7 @@ def accumulates():
   return optax.scale_by_rss(initial_accumulator_value=0.1, eps=0.0)
 
 
+@pytest.mark.slow
 def test_padding_has_the_state_that_its_optimizer_starts_with(tiny, tiny_data):
   ex = changed(tiny, optimizer=accumulates, learning_rate=1e-3)
   runs = [dataclasses.replace(ex, latents=n) for n in (2, 5)]
@@ -228,6 +233,7 @@ def test_padding_has_the_state_that_its_optimizer_starts_with(tiny, tiny_data):
     assert_same(found, *trained([one]))
 
 
+@pytest.mark.slow
 def test_measures_of_a_sweep_are_those_of_each_run(tiny, tiny_data):
   measures = (
     per_example.elbo,

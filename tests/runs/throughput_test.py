@@ -17,6 +17,7 @@ def measured(ex):
   return throughput.measure(job, Clock())
 
 
+@pytest.mark.slow
 def test_rates_agree_with_each_other(small, quick):
   found = measured(small)
   assert found['steps_per_s'] * found['ms_per_step'] == pytest.approx(1e3)
@@ -27,6 +28,7 @@ def test_rates_agree_with_each_other(small, quick):
   assert 0 < found['dispatch_share'] and 0 < found['feed_share']
 
 
+@pytest.mark.slow
 def test_slow_steps_are_timed_in_fewer_rounds(small, quick, monkeypatch):
   [job] = plan.jobs([grid.alone(small)])
   with throughput.begun(job, Clock()) as run:
@@ -39,6 +41,7 @@ def test_slow_steps_are_timed_in_fewer_rounds(small, quick, monkeypatch):
   assert counts == [2, 9, 3]
 
 
+@pytest.mark.slow
 def test_flops_of_a_step_are_those_of_its_products_in_any_loop(
   small, quick, monkeypatch
 ):
@@ -63,6 +66,7 @@ def test_flops_of_a_step_are_those_of_its_products_in_any_loop(
   )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_cache_is_as_it_was_after_a_benchmark(small, quick):
   before = jax.config.jax_enable_compilation_cache
   measured(small)
@@ -96,6 +100,7 @@ class Crowded:
     return {'peak_bytes_in_use': 1e10}
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_this_call_alone(small, quick):
   [job] = plan.jobs([grid.alone(small)])
   crowded = job._replace(layout=OneRun([Crowded()]))

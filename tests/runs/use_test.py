@@ -89,6 +89,7 @@ def lose(module):
   importlib.invalidate_caches()
 
 
+@pytest.mark.slow
 def test_a_model_needs_no_file_of_what_trained_and_reported_it(
   tiny, grey, mine, tmp_path
 ):
@@ -132,6 +133,7 @@ assert not logging.getLogger('absl').filters
 """
 
 
+@pytest.mark.slow
 def test_a_library_patches_nothing_of_the_process_that_uses_it(outcome):
   done = subprocess.run(
     [sys.executable, '-c', QUIET, str(outcome.run_dir)],
@@ -148,6 +150,7 @@ def test_a_directory_without_a_run_is_refused(tmp_path):
     vae_jax.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_images_and_codes_that_do_not_fit_are_one_clear_line(outcome):
   loaded = vae_jax.load(outcome.run_dir)
   with pytest.raises(ValueError, match='images of 6x5x1, not 7x5x3'):
@@ -171,6 +174,7 @@ def test_codes_are_written_as_npz_and_csv(outcome, tmp_path):
   np.testing.assert_array_equal(written, codes['codes'])
 
 
+@pytest.mark.slow
 def test_reconstructions_are_written_image_by_image(outcome, tmp_path):
   loaded, seen = vae_jax.load(outcome.run_dir), outcome.runs[''].test.seen
   names = [f'a/im{i}' for i in range(len(seen))]
@@ -199,6 +203,7 @@ def folder(outcome, tmp_path):
   return tmp_path / 'mine'
 
 
+@pytest.mark.slow
 def test_a_folder_and_an_npz_of_the_same_images_have_the_same_codes(
   outcome, folder, tmp_path
 ):
@@ -214,6 +219,7 @@ def test_a_folder_and_an_npz_of_the_same_images_have_the_same_codes(
   np.testing.assert_allclose(codes[0], wanted, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_reconstruction_keeps_the_name_of_its_image(
   outcome, folder, tmp_path
 ):
@@ -222,6 +228,7 @@ def test_a_reconstruction_keeps_the_name_of_its_image(
   assert [path.name for path in paths] == [f'im{i}.png' for i in range(10)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('mode', 'source', 'count', 'words'),
   [
@@ -239,6 +246,7 @@ def test_a_wrong_use_is_one_clear_line(
   assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.slow
 def test_images_of_another_size_are_refused_and_nothing_is_written(
   outcome, tmp_path
 ):
@@ -256,6 +264,7 @@ def conditional(tiny, grey, tmp_path):
   return command.fit('tiny', [grid.alone(ex)], tmp_path / 'conditional')
 
 
+@pytest.mark.slow
 def test_a_labelled_model_generates_the_classes_in_turn(conditional, tmp_path):
   out = tmp_path / 'out'
   paths = use.use('generate', conditional.run_dir, None, out, '7', '3')
@@ -268,6 +277,7 @@ def test_a_labelled_model_generates_the_classes_in_turn(conditional, tmp_path):
     assert picture.height > picture.width / 2  # two rows of three classes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('mode', ['embed', 'reconstruct'])
 def test_a_labelled_model_needs_labels_that_images_do_not_have(
   mode, conditional, tmp_path
@@ -279,6 +289,7 @@ def test_a_labelled_model_needs_labels_that_images_do_not_have(
   assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.slow
 def test_a_classifier_makes_no_images(tiny, grey, tmp_path):
   ex = dataclasses.replace(
     tiny,

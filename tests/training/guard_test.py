@@ -56,6 +56,7 @@ def lowered(ex, batch, devices):
   return call.lower(batch, ex.hyper(), state, index).as_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CONVOLUTIONAL)
 def test_no_train_step_on_cpu_holds_a_convolution_of_xla(name, images, tiny):
   # Inside a scan XLA's gradients of them are tens of times slower.
@@ -98,6 +99,7 @@ class Bar(console.Bar):
     pass
 
 
+@pytest.mark.slow
 def test_the_loop_moves_nothing_between_host_and_devices_by_accident(
   tiny, batch
 ):

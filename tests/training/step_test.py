@@ -45,6 +45,7 @@ def ex(request, tiny):
   return dataclasses.replace(tiny, optimizer=SGD, learning_rate=1e-3)
 
 
+@pytest.mark.slow
 def test_one_device_and_four_devices_give_the_same_run(ex, batch, start):
   devices = jax.local_devices()
   losses_1, params_1, _ = trained(ex, batch, start, devices[:1])
@@ -53,6 +54,7 @@ def test_one_device_and_four_devices_give_the_same_run(ex, batch, start):
   close(params_4, params_1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_k_steps_in_a_scan_equal_k_single_steps(ex, batch, start):
   devices = jax.local_devices()[:1]
   losses_1, params_1, _ = trained(ex, batch, start, devices, steps=50, k=1)
@@ -61,6 +63,7 @@ def test_k_steps_in_a_scan_equal_k_single_steps(ex, batch, start):
   close(params_50, params_1, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('devices, micro_batch', [(1, 2), (2, 2)])
 def test_a_batch_in_pieces_gives_the_same_run(
   ex, batch, start, devices, micro_batch
@@ -76,6 +79,7 @@ def test_a_batch_in_pieces_gives_the_same_run(
 MEANS = [f for f in vars(objectives).values() if getattr(f, 'by_example', 0)]
 
 
+@pytest.mark.slow
 @jax.debug_key_reuse(False)  # the same draws, whole and in pieces
 @pytest.mark.parametrize('objective', {f.__name__: f for f in MEANS}.values())
 def test_an_objective_that_says_so_is_a_mean_over_examples(
@@ -115,6 +119,7 @@ def test_a_batch_is_cut_as_is_fastest_where_that_is_known(tiny, monkeypatch):
   assert cut(128) == 1 and cut(128, micro_batch=32) == 4
 
 
+@pytest.mark.slow
 def test_a_padded_last_call_changes_nothing(ex, batch, start):
   devices = jax.local_devices()[:2]
   _, whole, state = trained(ex, batch, start, devices, steps=6, k=3)
@@ -208,6 +213,7 @@ def test_a_loss_that_is_not_finite_never_reaches_the_state(tiny, batch, start):
   assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_not_finite_is_refused_too(tiny, batch):
   hyper = tiny.hyper()
   state = training.init(jax.random.key(0), tiny, hyper, batch)
@@ -249,6 +255,7 @@ def test_example_keys_are_distinct_over_the_global_batch():
   assert len(np.unique(np.asarray(keys), axis=0)) == 64
 
 
+@pytest.mark.slow
 def test_adam_reaches_the_same_parameters_on_any_devices(tiny, batch, start):
   _, params_1, _ = trained(tiny, batch, start, jax.local_devices()[:1])
   _, params_4, _ = trained(tiny, batch, start, jax.local_devices())

@@ -64,7 +64,7 @@ def structural(model, params, example, key_B, hyper: Hyper):
 
 def sparse(model, params, example, key_B, hyper: Hyper):
   """Reconstruction plus hyper.sparsity nats for each unit of the code's L1
-  norm (the lesson's activity regularizer)."""
+  norm (Keras's activity regularizer)."""
   z_BZ, _ = model.infer(params, example, key_B)
   outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
   nll_B = -model.log_likelihood(outputs, example.wanted)

@@ -4,7 +4,7 @@
   shapes      what all networks ask of shapes, and operations on them
   mlp         dense layers
   conv        stride-2 convolutions around a dense layer
-  pooled      the lesson's net: pooling down, up-sampling back
+  pooled      the Keras blog's net: pooling down, up-sampling back
   unet        a U-Net whose code holds what its skips carry
   upscaled    super-resolution: a bicubic enlargement and a residual
   classifier  features and a linear layer

@@ -1,4 +1,4 @@
-"""The lesson's convolutional net: pooling down, up-sampling back."""
+"""The Keras blog's convolutional net: pooling down, up-sampling back."""
 
 import flax.linen as nn
 
@@ -15,10 +15,11 @@ from vae_jax.networks.shapes import (
 
 
 def pooled(latents, shapes, size, heads, widths: tuple[int, ...] = (16, 8)):
-  """The lesson's net: 3x3 convolutions, 2x2 max pools down, up-sampling back.
+  """3x3 convolutions, 2x2 max pools down, up-sampling back (Chollet 2016,
+  blog.keras.io/building-autoencoders-in-keras.html).
 
   The code is the last feature map, one 3x3 convolution more than `widths`:
-  [h, w, latents / (h w)], with the lesson's 8 channels if latents is None.
+  [h, w, latents / (h w)], with the blog's 8 channels if latents is None.
   Its size is that of what is wanted, halved at each convolution: what is seen
   is pooled only as often as it takes to get there, at the first convolutions.
   ValueError if latents is not a multiple of h w, or no pooling leads there.
@@ -54,7 +55,7 @@ class PooledEncoder(nn.Module):
       x_BHWC = nn.relu(self.layer(i, width)(x_BHWC))
     last = len(self.widths) - 1
     if self.heads == 1:
-      # The lesson's code is its last layer, relu and pool included.
+      # The blog's code is its last layer, relu and pool included.
       return (flat(nn.relu(self.layer(last, self.widths[last])(x_BHWC))),)
     return tuple(
       flat(self.layer(last, self.widths[last], name)(x_BHWC))
@@ -91,7 +92,7 @@ class PooledDecoder(nn.Module):
     """The layer before the outputs, half their height and width or more."""
     sides = zip(x_BHWC.shape[1:3], self.outputs[:2], strict=True)
     # Rounded-up halvings left too many rows: VALID takes two of them back, as
-    # the lesson's 16 -> 14 does.
+    # the blog's 16 -> 14 does.
     fits = all(2 * (2 * n - 2) >= want for n, want in sides)
     padding = 'VALID' if fits else 'SAME'
     layer = Conv(width, 3, padding=padding, upsample=True)

@@ -149,6 +149,7 @@ def test_a_half_prepared_directory_is_one_line(
 TFDS = pathlib.Path(data.__file__).parents[2].parent / 'shared/data/tfds'
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TFDS.is_dir(), reason=f'no prepared data in {TFDS}')
 def test_binarized_mnist_is_zeros_and_ones_in_three_splits(cache_home):
   splits = data.load('binarized_mnist', TFDS)
