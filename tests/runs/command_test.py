@@ -16,6 +16,7 @@ from vae_jax.measures import per_example
 from vae_jax.reports import claims, pictures
 from vae_jax.runs import command, job
 from vae_jax.runs.directory import Refused, RunError
+from vae_jax.training import checkpoint
 
 
 def sweep_of(run_dir):
@@ -251,3 +252,23 @@ def test_a_posterior_that_is_a_frozen_dataclass_is_swept(swept, tmp_path):
     for run in (outcome.runs['latents=2'], alone.runs[''])
   )
   assert found == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_a_job_that_cannot_save_fails_and_the_next_goes_on(
+  swept, tmp_path, monkeypatch
+):
+  save = checkpoint.save
+
+  def full(manager, *args):
+    if 'batch_size=4' in str(manager.directory):
+      raise checkpoint.CheckpointError('No space left on device')
+    return save(manager, *args)
+
+  monkeypatch.setattr(checkpoint, 'save', full)
+  members = grid.members(swept[0], ['batch_size=4,8'])
+  outcome = command.fit('tiny', members, tmp_path / 'grid')
+  assert list(outcome.runs) == ['batch_size=8']
+  assert outcome.failed == {'batch_size=4': 'No space left on device'}
+  with pytest.raises(checkpoint.CheckpointError, match='No space left'):
+    command.fit('tiny', [grid.alone(members[0].ex)], tmp_path / 'batch_size=4')
