@@ -134,7 +134,7 @@ class Experiment:
     high=2**20,
   )
   nll_images: int = _count(
-    1000, 'test images of that NLL, the first ones', identity=False
+    1000, 'test images of that NLL, from all over the split', identity=False
   )
   devices: int | None = _count(
     None, 'devices to use; None: all there are', identity=False
