@@ -14,7 +14,8 @@ from vae_jax import config, networks
 from vae_jax.config import lookup
 from vae_jax.config import text as text_module
 from vae_jax.config.text import restored
-from vae_jax.factors import likelihoods, views
+from vae_jax.factors import likelihoods, objectives, posteriors, views
+from vae_jax.measures import per_example
 
 NAMES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
 
@@ -133,3 +134,40 @@ def test_no_two_files_with_functions_of_fields_have_one_name():
           getattr(text_module.module(text_module.module_name(f)), f.__name__)
           is f
         ), name
+
+
+def test_a_rendered_experiment_differs_only_where_it_was_changed():
+  ex = config.Experiment()
+  new = dataclasses.replace(
+    ex, latents=3, likelihood=functools.partial(likelihoods.normal, sigma=0.5)
+  )
+  assert text_module.differences(config.rendered(ex), config.rendered(new)) == [
+    'likelihood was likelihoods.bernoulli, now likelihoods.normal(sigma=0.5)',
+    'latents was 2, now 3',
+  ]
+
+
+def test_a_longer_run_or_another_report_is_the_same_experiment():
+  ex = config.Experiment()
+  new = dataclasses.replace(
+    ex, steps=5, epochs=3.0, measures=(per_example.elbo,), report_every=2
+  )
+  assert (
+    text_module.differences(config.rendered(ex), config.rendered(new)) == []
+  )
+
+
+@pytest.mark.parametrize(
+  ('value', 'text'),
+  [
+    (0.1, '0.1'),
+    (None, 'None'),
+    ((), '()'),
+    ((objectives.elbo,), '(objectives.elbo,)'),
+    (posteriors.Normal, 'posteriors.Normal'),
+    (optax.scale_by_adam, 'optax.scale_by_adam'),
+    (functools.partial(networks.mlp, widths=(3,)), 'networks.mlp(widths=(3,))'),
+  ],
+)
+def test_a_value_renders_as_what_one_would_write(value, text):
+  assert config.render(value) == text

@@ -233,10 +233,10 @@ def test_bits_per_dimension_are_for_a_probability_of_the_pixels():
   log_p_N = np.full(4, -P * np.log(2))  # a fair coin per pixel
   coins = dataclasses.replace(EX, likelihood=likelihoods.bernoulli)
   binary, grey = (LINEAR.batch.replace(scale=scale) for scale in (1.0, 255.0))
-  found = importance.values(coins, binary, log_p_N)
+  found = importance.as_results(coins, binary, log_p_N)
   assert found['bits_per_dim'] == pytest.approx(1.0)
   for ex, batch in ((coins, grey), (EX, binary), (EX, grey)):
-    assert 'bits_per_dim' not in importance.values(ex, batch, log_p_N)
+    assert 'bits_per_dim' not in importance.as_results(ex, batch, log_p_N)
 
 
 def test_the_images_come_from_all_over_the_split_with_the_noise_they_have():

@@ -62,7 +62,9 @@ def nll(
       for i in range(at_DnB.shape[1])
     ]
     log_p_RDnB = np.stack(log_p_nRDB, 2).astype(np.float64)
-    return [values(ex, data, log_p_N) for log_p_N in log_p_RDnB[:, at_DnB >= 0]]
+    return [
+      as_results(ex, data, log_p_N) for log_p_N in log_p_RDnB[:, at_DnB >= 0]
+    ]
 
   return measure
 
@@ -93,10 +95,10 @@ def measured(ex: Experiment) -> bool:
   return ex.nll_samples > 0 and posterior is not posteriors.Point
 
 
-def values(ex: Experiment, data: Batch, log_p_N) -> dict:
+def as_results(ex: Experiment, data: Batch, log_p_N) -> dict:
   """What results.json says about these log likelihoods in nats: [N]."""
   mean, n = float(-log_p_N.mean()), len(log_p_N)
-  figures = {
+  values = {
     'nll_iw_nats': mean,
     'nll_iw_stderr_nats': stderr(log_p_N),
     'nll_iw_samples': ex.nll_samples,
@@ -105,8 +107,8 @@ def values(ex: Experiment, data: Batch, log_p_N) -> dict:
   # A Bernoulli of grey pixels is a cross-entropy, no probability of them.
   if ex.likelihood().levels == data.scale + 1:
     dims = math.prod(config.example_shapes(ex, data).wanted.shape[1:])
-    figures['bits_per_dim'] = mean / (dims * math.log(2))
-  return figures
+    values['bits_per_dim'] = mean / (dims * math.log(2))
+  return values
 
 
 def stderr(value_N) -> float:

@@ -154,14 +154,14 @@ def _weighted_sum(value_b, weight_b):
 def derived(means: dict) -> dict:
   """The figures as plain numbers and lists, with those that follow from them:
   psnr_db, consistency_db, active_units in the place of its moments."""
-  figures = {name: np.asarray(mean).tolist() for name, mean in means.items()}
-  if 'mse' in figures:
-    figures['psnr_db'] = psnr(figures['mse'])
-  if 'consistency_mse' in figures:
-    figures['consistency_db'] = psnr(figures['consistency_mse'])
+  values = {name: np.asarray(mean).tolist() for name, mean in means.items()}
+  if 'mse' in values:
+    values['psnr_db'] = psnr(values['mse'])
+  if 'consistency_mse' in values:
+    values['consistency_db'] = psnr(values['consistency_mse'])
   if {'z_mean', 'z_mean_square'} <= means.keys():
-    del figures['z_mean'], figures['z_mean_square']
+    del values['z_mean'], values['z_mean_square']
     variance_Z = means['z_mean_square'] - means['z_mean'] ** 2
     # Burda et al. 2016: a latent whose mean moves by more than this is used.
-    figures['active_units'] = int((variance_Z > 0.01).sum())
-  return figures
+    values['active_units'] = int((variance_Z > 0.01).sum())
+  return values

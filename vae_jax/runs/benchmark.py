@@ -9,7 +9,6 @@ from vae_jax import figures
 from vae_jax.config.grid import Member
 from vae_jax.console import say, table
 from vae_jax.runs import directory, plan, throughput
-from vae_jax.runs.finish import save
 from vae_jax.runs.plan import Job
 from vae_jax.runs.prepare import Clock
 
@@ -84,7 +83,9 @@ def benchmark(
   whole = {'experiment': name, 'device': device, 'runs': measured}
   paths = [out_dir / 'benchmark.json']
   directory.write_json(paths[0], whole)
-  paths += save({'throughput': picture(name, measured, device)}, out_dir)
+  paths += directory.write_pictures(
+    {'throughput': picture(name, measured, device)}, out_dir
+  )
   if trace:
     paths += throughput.profile(jobs[0], out_dir / 'profile')
   return Benchmark(name, measured, device, paths)

@@ -1,5 +1,5 @@
 """Every file that a run or a grid has but its log and its checkpoints:
-config.json, results.json, sweep.json and sweep.csv."""
+config.json, results.json, pictures, sweep.json and sweep.csv."""
 
 import csv
 import importlib.metadata
@@ -9,6 +9,7 @@ import os
 import pathlib
 import sys
 
+from vae_jax import figures
 from vae_jax.config.experiment import Experiment
 from vae_jax.config.grid import Member
 from vae_jax.config.text import differences, rendered
@@ -149,6 +150,16 @@ def write_sweep(run_dir, rows: list[dict], whole: dict):
     writer = csv.DictWriter(file, columns)
     writer.writeheader()
     writer.writerows(rows)
+
+
+def write_pictures(pictures: dict, run_dir) -> list[pathlib.Path]:
+  """Saves figures by name in run_dir/pictures, None left out; their paths."""
+  folder = pathlib.Path(run_dir) / 'pictures'
+  return [
+    figures.save(figure, folder / f'{title}.png')
+    for title, figure in pictures.items()
+    if figure is not None
+  ]
 
 
 def write_json(path: pathlib.Path, value):

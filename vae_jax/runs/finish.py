@@ -3,14 +3,13 @@
 import pathlib
 from typing import NamedTuple
 
-from vae_jax import figures
 from vae_jax.config.grid import Member
 from vae_jax.config.text import name_of
 from vae_jax.measures.rivals import with_baselines
 from vae_jax.measures.trained import Trained
 from vae_jax.reports import over, summary
 from vae_jax.reports.claims import Report, joined, report_of
-from vae_jax.runs.directory import write_json, write_sweep
+from vae_jax.runs.directory import write_json, write_pictures, write_sweep
 from vae_jax.training import log
 
 
@@ -80,7 +79,7 @@ def finish_run(
     return Finished(trained, report, [])
   with clock('draw'):
     pictures = {name_of(f): f(trained) for f in trained.ex.pictures}
-    paths = save(pictures | report.pictures, run_dir)
+    paths = write_pictures(pictures | report.pictures, run_dir)
     for path_of in paths if writer is not None else ():
       writer.figure(int(trained.state.step), path_of.stem, path_of)
   if writer is not None:
@@ -112,7 +111,7 @@ def finish_grid(
     'verdicts': report.verdicts,
   }
   write_sweep(run_dir, rows, whole)
-  paths = save(report.pictures, run_dir)
+  paths = write_pictures(report.pictures, run_dir)
   return Outcome(name, run_dir, runs, failed, report, paths, seconds)
 
 
@@ -120,13 +119,3 @@ def overridden(member: Member) -> dict[str, str]:
   """What was overridden in this member: {'latents': '8', 'seed': '1'}."""
   pairs = [change.partition('=') for change in member.changes]
   return {path: value for path, _, value in pairs if path != 'arms'}
-
-
-def save(pictures: dict, run_dir) -> list[pathlib.Path]:
-  """Saves figures by name in run_dir/pictures, None left out; their paths."""
-  folder = pathlib.Path(run_dir) / 'pictures'
-  return [
-    figures.save(figure, folder / f'{title}.png')
-    for title, figure in pictures.items()
-    if figure is not None
-  ]

@@ -56,10 +56,10 @@ def measure(job: Job, clock: Clock) -> dict:
     run, timed = rounds(run, reached)
     compiling = compile_seconds(run)
     counted = work(run, whole(run))
-  figures = rates(job.ex, timed) | first | compiling
-  figures |= {'micro_batch': at_once(job)}
-  figures |= limits(counted, timed, job.ex.steps_per_call)
-  return figures | counted | memory(job, run.call) | shares(timed)
+  values = rates(job.ex, timed) | first | compiling
+  values |= {'micro_batch': at_once(job)}
+  values |= limits(counted, timed, job.ex.steps_per_call)
+  return values | counted | memory(job, run.call) | shares(timed)
 
 
 @contextlib.contextmanager

@@ -1,15 +1,9 @@
-import dataclasses
 import functools
 
-import jax
-import numpy as np
-import optax
 import pytest
 
 from vae_jax import config, networks
-from vae_jax.config import text
 from vae_jax.config.override import override
-from vae_jax.factors import likelihoods, objectives, posteriors, views
 from vae_jax.measures import per_example
 
 
@@ -169,84 +163,11 @@ def test_the_sizes_of_a_network_are_above_0(value):
     override(ex, f'network.dense={value}')
 
 
-def test_every_default_fits_its_own_field():
-  ex = config.Experiment()
-  for field in config.function_fields():
-    if callable(value := getattr(ex, field.name)):
-      assert override(ex, f'{field.name}={config.render(value)}') == ex
-
-
 def test_every_plain_default_survives_being_text():
   ex = config.Experiment()
   for field in config.plain_fields():
     text = str(getattr(ex, field.name))
     assert override(ex, f'{field.name}={text}') == ex
-
-
-def test_hyper_holds_float32_scalars_of_the_fields():
-  hyper = config.Experiment(beta=4.0, noise=0.25).hyper()
-  assert (float(hyper.beta), float(hyper.noise)) == (4.0, 0.25)
-  for leaf in jax.tree.leaves(hyper):
-    assert leaf.dtype == np.float32 and leaf.shape == ()
-
-
-@pytest.mark.parametrize(
-  ('fields', 'wanted'),
-  [
-    ({'epochs': 1.0, 'batch_size': 16}, 1),
-    ({'epochs': 2.0, 'batch_size': 16}, 2),
-    ({'epochs': 1.5, 'batch_size': 10}, 3),  # 24 examples of 16
-    ({'epochs': 1e-6, 'batch_size': 16}, 1),
-    ({'epochs': 3.0, 'steps': 7}, 7),
-  ],
-)
-def test_a_run_has_as_many_steps_as_its_epochs_or_steps_say(fields, wanted):
-  assert config.Experiment(**fields).total_steps(16) == wanted
-
-
-def test_a_model_is_built_for_the_shapes_of_its_view(batch):
-  ex = config.Experiment(latents=3, view=views.noisy)
-  model = ex.model(batch)
-  shapes = config.example_shapes(ex, batch)
-  assert shapes.seen.shape == shapes.wanted.shape == (2, 6, 5, 2)
-  assert shapes.given is None
-  assert model.latents == 3
-  assert model.critic_net is None and model.axis is None
-
-
-def test_a_rendered_experiment_differs_only_where_it_was_changed():
-  ex = config.Experiment()
-  new = dataclasses.replace(
-    ex, latents=3, likelihood=functools.partial(likelihoods.normal, sigma=0.5)
-  )
-  assert text.differences(config.rendered(ex), config.rendered(new)) == [
-    'likelihood was likelihoods.bernoulli, now likelihoods.normal(sigma=0.5)',
-    'latents was 2, now 3',
-  ]
-
-
-def test_a_longer_run_or_another_report_is_the_same_experiment():
-  ex = config.Experiment()
-  new = dataclasses.replace(
-    ex, steps=5, epochs=3.0, measures=(per_example.elbo,), report_every=2
-  )
-  assert text.differences(config.rendered(ex), config.rendered(new)) == []
-
-
-@pytest.mark.parametrize(
-  ('value', 'text'),
-  [
-    (0.1, '0.1'),
-    (None, 'None'),
-    ((), '()'),
-    ((objectives.elbo,), '(objectives.elbo,)'),
-    (posteriors.Normal, 'posteriors.Normal'),
-    (optax.scale_by_adam, 'optax.scale_by_adam'),
-    (functools.partial(networks.mlp, widths=(3,)), 'networks.mlp(widths=(3,))'),
-  ],
-)
-def test_a_value_renders_as_what_one_would_write(value, text):
-  assert config.render(value) == text
 
 
 def test_a_path_may_hold_commas():
