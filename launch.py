@@ -139,12 +139,11 @@ def define(values):
   """Defines every flag on `values`: ours and one for each plain field."""
   from absl import flags
 
-  from vae_jax import config
-  from vae_jax.config.help import FLAGS
+  from vae_jax.config.help import FLAGS, fields_with_flags
 
   special = {'mode', 'set', 'profile', 'list', 'help'}
   texts = {k: text for k, text in FLAGS.items() if k not in special}
-  texts |= {f.name: f.metadata['help'] for f in config.plain_fields()}
+  texts |= fields_with_flags()
   for name, text in texts.items():
     flags.DEFINE_string(name, None, text, flag_values=values)
   flags.DEFINE_string('mode', 'train', FLAGS['mode'], flag_values=values)
@@ -197,9 +196,9 @@ def load(name: str):
 
 def overrides(values) -> list[str]:
   """'field=value' of every field given on the command line."""
-  from vae_jax import config
+  from vae_jax.config.help import fields_with_flags
 
-  given = {f.name: values[f.name].value for f in config.plain_fields()}
+  given = {name: values[name].value for name in fields_with_flags()}
   changes = [f'{k}={v}' for k, v in given.items() if v is not None]
   changes += [f'arms={values.arms}'] if values.arms else []
   changes += values.set

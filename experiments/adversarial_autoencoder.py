@@ -155,7 +155,7 @@ def critic(arms):
 experiment = Experiment(
   network=partial(networks.mlp, widths=(256, 256)),
   latents=2,
-  posterior=posteriors.Point,
+  posterior=posteriors.point,
   objective=objectives.adversarial,
   critic=partial(networks.critic, widths=(128, 128)),
   # Adam's own memory of 0.9 is longer than a turn of the game.
@@ -163,7 +163,7 @@ experiment = Experiment(
   steps=2000,
   report_every=50,
   monitor='nll_nats',
-  measures=(per_example.reconstruction, per_example.quality),
+  measures=(per_example.quality,),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(
     pictures.reconstructions,

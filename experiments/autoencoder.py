@@ -19,13 +19,13 @@ from vae_jax.reports import claims, pictures
 experiment = Experiment(
   network=networks.pooled,
   latents=None,  # 4x4x8 on 28x28
-  posterior=posteriors.Point,
+  posterior=posteriors.point,
   objective=objectives.reconstruction,
   batch_size=32,
   learning_rate=5e-3,
   steps=2500,
   monitor='nll_nats',
-  measures=(per_example.reconstruction, per_example.quality),
+  measures=(per_example.quality,),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(pictures.reconstructions, pictures.curves),
   report=claims.beats_baselines,

@@ -82,7 +82,7 @@ def of_clean(run, train_limit, test_limit) -> dict[str, float]:
   test = fed_noise(run, test_limit)
   both = np.concatenate([test.seen, test.wanted])
   train = run.examples('train', train_limit)
-  pca = baselines.pca(run.ex, train, views.Example(both, both))
+  pca = baselines.pca(train, views.Example(both, both), run.ex.latents)
   noisy, clean = np.split(pca, 2)
   return of_model('clean', run, test_limit) | {
     'pca_psnr_db': psnr_of(noisy, test.wanted),

@@ -138,7 +138,7 @@ experiment = Experiment(
   network=partial(networks.mlp, widths=(500,)),
   latents=2,
   epochs=100.0,
-  measures=(per_example.elbo, per_example.active_latents, per_example.quality),
+  measures=(per_example.active_latents, per_example.quality),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(pictures.reconstructions, pictures.curves),
   report=report,

@@ -26,12 +26,12 @@ experiment = Experiment(
   # by squeezing the image.
   network=partial(networks.unet, widths=(32, 64), dense=256),
   latents=None,  # 14x14x32 + 7x7x64 + 256 on 28x28
-  posterior=posteriors.Point,
+  posterior=posteriors.point,
   objective=objectives.reconstruction,
   batch_size=64,
   steps=600,
   monitor='mse',
-  measures=(per_example.reconstruction, per_example.quality),
+  measures=(per_example.quality,),
   baselines=(
     baselines.noisy_input,
     baselines.gaussian_blur,

@@ -19,12 +19,12 @@ from vae_jax.reports import claims, pictures
 experiment = Experiment(
   network=partial(networks.mlp, widths=()),
   latents=32,
-  posterior=posteriors.Point,
+  posterior=posteriors.point,
   objective=objectives.reconstruction,
   steps=3000,
   learning_rate=3e-3,
   monitor='nll_nats',
-  measures=(per_example.reconstruction, per_example.quality),
+  measures=(per_example.quality,),
   baselines=(baselines.mean_image, baselines.pca),
   pictures=(
     pictures.reconstructions,

@@ -61,9 +61,8 @@ def cross(runs, eps, train_limit, test_limit) -> claims.Report:
     label: [run.reconstruct(test.seen) for run in runs_S]
     for label, runs_S in labels.items()
   }
-  images['PCA'] = [
-    baselines.pca(runs[0].ex, runs[0].examples('train', train_limit), test)
-  ]
+  train, size = runs[0].examples('train', train_limit), runs[0].ex.latents
+  images['PCA'] = [baselines.pca(train, test, size)]
   rows_S = {
     label: np.array([measures(image, test.wanted, eps) for image in image_S])
     for label, image_S in images.items()

@@ -105,12 +105,11 @@ def rows(arms, count: int = 10):
 experiment = Experiment(
   network=partial(networks.mlp, widths=(256,), rectified=True),
   latents=32,
-  posterior=posteriors.Point,
+  posterior=posteriors.point,
   objective=objectives.sparse,
   steps=3000,
   monitor='nll_nats',
   measures=(
-    per_example.reconstruction,
     per_example.quality,
     per_example.sparseness,
   ),

@@ -79,7 +79,7 @@ def from_noise(run, count: int) -> dict[str, float]:
 def interpolated(run, seen):
   """Bicubic enlargement to the size of the run's images."""
   blank = np.zeros((len(seen), *run.test.wanted.shape[1:]), np.float32)
-  return baselines.bicubic(run.ex, None, views.Example(seen, blank))
+  return baselines.bicubic(None, views.Example(seen, blank))
 
 
 def extreme(images, margin: float = 0.1) -> float:
@@ -142,7 +142,7 @@ experiment = Experiment(
   # No bottleneck: it adds to the bicubic image what interpolation cannot know.
   network=partial(networks.upscaled, widths=(32, 32, 32)),
   latents=None,
-  posterior=posteriors.Point,
+  posterior=posteriors.point,
   likelihood=likelihoods.normal,
   objective=objectives.reconstruction,
   batch_size=32,
@@ -151,7 +151,7 @@ experiment = Experiment(
   monitor='mse',
   nll_samples=0,
   measures=(
-    per_example.reconstruction,
+    objectives.reconstruction,
     per_example.quality,
     per_example.consistency,
   ),

@@ -92,7 +92,7 @@ def on_each(run, tests, train_limit) -> list[float]:
     np.concatenate([t.wanted for t in tests]),
   )
   ends = np.cumsum([len(t.seen) for t in tests])[:-1]
-  images = np.split(baselines.pca(run.ex, train, together), ends)
+  images = np.split(baselines.pca(train, together, run.ex.latents), ends)
   return [psnr_of(i, t.wanted) for i, t in zip(images, tests, strict=True)]
 
 

@@ -28,7 +28,6 @@ experiment = Experiment(
   latents=2,
   epochs=100.0,
   measures=(
-    per_example.elbo,
     per_example.active_latents,
     per_example.quality,
     per_example.kl_per_latent,

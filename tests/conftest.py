@@ -87,7 +87,6 @@ def tiny():
     batch_size=8,
     steps=12,
     steps_per_call=4,
-    measures=(per_example.elbo,),
     nll_samples=0,
   )
 

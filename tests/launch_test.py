@@ -12,6 +12,7 @@ import pytest
 import launch
 from vae_jax import config
 from vae_jax.config import help
+from vae_jax.config.experiment import SHORT
 from vae_jax.reports import summary
 from vae_jax.runs import command, directory
 from vae_jax.runs.directory import Interrupted, RunError
@@ -84,6 +85,8 @@ WRONG = [
   (['--latents=2.5'], "latents must be a whole number or None, not '2.5'"),
   (['--latents=2,x,8'], "latents must be a whole number or None, not 'x'"),
   (['--latents=2,4', '--dataset=tiny', '--batch_size=6'], 'multiple of 4'),
+  (['--noise=3'], 'noise is view.noise, and views.clean has no noise: the'),
+  (['--sparsity=1'], 'objectives.elbo has no sparsity: the numbers of this'),
   (['--arms=vae'], "unknown arm 'vae': there are none"),
   (['--learning_rate=nan'], 'must be a finite number'),
   (['--seed=4294967296'], 'seed must be from 0 to 4294967295'),
@@ -91,10 +94,10 @@ WRONG = [
   (['--set=steps=5', '--epochs=2'], 'give --steps or --epochs, not both'),
   (['--dataset=dogits'], "unknown dataset 'dogits' (did you mean 'digits'?)"),
   (['--dataset=tiny', '--batch_size=6'], 'use a multiple of 4'),
-  (['--dataset=tiny', '--monitor=nelbo'], 'there are kl_nats, mse, nelbo'),
+  (['--dataset=tiny', '--monitor=nelbo'], 'there are kl_nats, loss, mse, n'),
   (
-    ['--dataset=tiny', '--set=objective=evaluate.elbo'],
-    'objective per_example.elbo does not return (loss, metrics)',
+    ['--dataset=tiny', '--set=objective=per_example.quality'],
+    'objective per_example.quality does not return',
   ),
   (
     ['--set=network=pooled'],
@@ -226,7 +229,9 @@ def test_help_names_every_flag_and_field_in_80_columns(launched):
     assert f'\n  --{field.name} ' in out
   for field in config.function_fields():
     assert f'\n  {field.name} ' in out
-  assert '(128)' in out
+  for name, path in SHORT.items():
+    assert f'\n  --{name} ' in out and f'{path}, in short' in out
+  assert '(128)' in out and 'objective.free_bits=0.0' in out
 
 
 def test_help_shows_the_defaults_of_an_experiment(launched):
@@ -255,7 +260,7 @@ def test_a_run_from_flags_to_results(launched, compiled, tiny_data, tmp_path):
 
   code, _, err = launched('--latents=4', '--beta=2', workdir)
   assert code == 2
-  assert 'latents was 3, now 4; beta was 1.0, now 2.0' in err
+  assert 'objective was objectives.elbo, now objectives.elbo(beta=2.0)' in err
   code, _, err = launched('--experiment=denoise', workdir)
   assert (code, 'holds a run of' in err) == (2, True)
   assert read(tmp_path / 'results.json') == first

@@ -4,7 +4,7 @@ import functools
 import pytest
 
 from vae_jax import networks
-from vae_jax.config import ConfigError, grid
+from vae_jax.config import ConfigError, grid, rendered
 from vae_jax.config.override import override
 
 ARMS = (
@@ -30,10 +30,35 @@ def test_without_lists_and_arms_there_is_one_run(tiny):
 
 def test_a_grid_is_the_product_of_its_lists(tiny):
   found = grid.members(tiny, ['latents=2,4', 'beta=0.5', 'seed=0,1,2'])
-  points = [(m.ex.latents, m.ex.beta, m.ex.seed) for m in found]
+  points = [
+    (m.ex.latents, m.ex.leaves()['objective.beta'], m.ex.seed) for m in found
+  ]
   assert points == [(z, 0.5, s) for z in (2, 4) for s in (0, 1, 2)]
   assert found[1].name == 'latents=2_seed=1'
   assert found[1].label == 'latents=2'  # seeds of one label are averaged
+
+
+def test_a_number_is_one_by_its_short_and_by_its_whole_name(tiny):
+  short = grid.members(tiny, ['beta=0.5,1'])
+  whole = grid.members(tiny, ['objective.beta=0.5|1'])
+  texts = [[rendered(m.ex) for m in each] for each in (short, whole)]
+  assert texts[0] == texts[1] and texts[0][0] != texts[0][1]
+  assert [m.label for m in whole] == ['objective.beta=0.5', 'objective.beta=1']
+  [last] = grid.members(tiny, ['beta=0.5,1', 'objective.beta=3'])
+  assert last.ex.leaves()['objective.beta'] == 3.0
+
+
+def test_a_number_goes_to_the_arms_that_have_it(tiny):
+  arms = (('vae',), ('plain', 'objective=reconstruction'))
+  ex = dataclasses.replace(tiny, arms=arms)
+  found = named(grid.members(ex, ['beta=2,3']))
+  assert list(found) == ['vae_beta=2', 'vae_beta=3', 'plain']
+  assert found['plain'].changes == ['arms=plain']
+  with pytest.raises(ConfigError, match='views.clean has no noise'):
+    grid.members(ex, ['noise=2'])
+  own = dataclasses.replace(tiny, arms=(('vae', 'beta=4.0'),))
+  with pytest.raises(ConfigError, match='objective.beta of its own'):
+    grid.members(own, ['objective.beta=2'])
 
 
 def test_functions_and_their_arguments_are_listed_with_bars(tiny):

@@ -50,15 +50,51 @@ def changed(*assignments):
       ['objective=objectives.reconstruction'],
       {'objective': 'objectives.reconstruction'},
     ),
-    (['posterior=Point'], {'posterior': 'posteriors.Point'}),
+    (['posterior=point'], {'posterior': 'posteriors.point'}),
     (
       ['view=noisy', 'view.shift=-1'],
       {'view': 'views.noisy(shift=-1.0)'},
     ),
     (
       ['measures=(evaluate.quality,)', 'measures=elbo, quality'],
-      {'measures': '(per_example.elbo, per_example.quality)'},
+      {'measures': '(objectives.elbo, per_example.quality)'},
     ),
+    (['beta=2'], {'objective': 'objectives.elbo(beta=2.0)'}),
+    (
+      ['objective.beta=2', 'free_bits=1', 'beta=3'],
+      {'objective': 'objectives.elbo(beta=3.0, free_bits=1.0)'},
+    ),
+    (
+      ['objective=elbo(beta=4, free_bits=0.5)'],
+      {'objective': 'objectives.elbo(beta=4.0, free_bits=0.5)'},
+    ),
+    (['view=noisy', 'noise=0'], {'view': 'views.noisy(noise=0.0)'}),
+    (
+      ['network=networks.conv(widths=(4, 8), dense=9)'],
+      {'network': 'networks.conv(dense=9, widths=(4, 8))'},
+    ),
+    (
+      ['measures=per_example.sparseness(threshold=0.5), objectives.elbo'],
+      {'measures': '(per_example.sparseness(threshold=0.5), objectives.elbo)'},
+    ),
+    (
+      ['schedule.beta=linear(steps=50)'],
+      {'schedule': "(('objective.beta', schedules.linear(steps=50)),)"},
+    ),
+    (
+      [
+        'schedule.objective.beta=linear',
+        'schedule.learning_rate=schedules.warm_cosine(warm=9)',
+        'schedule.objective.beta=saturating',
+      ],
+      {
+        'schedule': "(('learning_rate', schedules.warm_cosine(warm=9)), "
+        "('objective.beta', schedules.saturating))"
+      },
+    ),
+    (['schedule.beta=linear', 'schedule.objective.beta=None'], {}),
+    (['schedule.beta=linear', 'schedule=None'], {}),
+    (['clip_norm=5', 'clip_norm=None'], {}),
     (['report=claims.beats_baselines', 'report=None'], {}),
     (
       ['report=experiments.classifier.report'],  # a file of the user's own
@@ -111,7 +147,7 @@ REFUSED = [
     "unknown argument 'width' of networks.mlp (did you mean 'widths'?)",
   ),
   ('network.latents=3', "unknown argument 'latents' of networks.mlp"),
-  ('posterior.z_mask=3', "unknown argument 'z_mask' of posteriors.Normal"),
+  ('posterior.z_mask=3', "unknown argument 'z_mask' of posteriors.normal"),
   ('network.widths=256', 'a tuple of whole numbers above 0, as in (256,)'),
   ("network.widths=('a',)", 'a tuple of whole numbers above 0'),
   ('network.widths=(2.5,)', 'a tuple of whole numbers above 0'),
@@ -134,20 +170,37 @@ REFUSED = [
   ('objective=networks.mlp', 'there are objectives.elbo'),
   ('view=jnp', 'there are views.clean, views.noisy'),
   ('view=views.jax.vmap', 'there are views.clean, views.noisy'),
-  ('view=views.Example', 'called with (batch, key_B, hyper)'),
+  ('view=views.Example', 'called with (batch, key_B)'),
   ('prior=priors.StandardNormal', "did you mean 'standard_normal'?"),
-  ('posterior=priors.StandardNormal', 'there are posteriors.Point'),
+  ('posterior=priors.StandardNormal', 'there are posteriors.point'),
   ('likelihood=optax.scale_by_adam', 'there are likelihoods.bernoulli'),
   ('optimizer=likelihoods.normal', 'scale_by_rms'),
   ('optimizer=optax.adam', 'scale_by_adam'),
   ('optimizer=optax.OptState', "optimizer cannot be 'optax.OptState'"),
-  ('measures=pictures.curves', 'there are per_example.elbo'),
+  ('objective.beta=-1', 'objective.beta must be from 0 to 1e+12, not -1'),
+  ('objective=elbo(beta=-1)', 'objective.beta must be from 0 to 1e+12'),
+  ('objective=elbo(2)', 'give arguments by name, as in f(a=1)'),
+  ('objective=elbo(**x)', 'give arguments by name, as in f(a=1)'),
+  ('objective=elbo(beat=2)', "'beat' of objectives.elbo (did you mean 'beta'"),
+  ('objective=elbo(key_B=2)', "unknown argument 'key_B' of objectives.elbo"),
+  ('objective=elbo(', "objective cannot be 'elbo('"),
+  ('noise=3', 'noise is view.noise, and views.clean has no noise: the numbers'),
+  ('sparsity=1', 'objective.beta, objective.free_bits'),
+  ('schedule=linear', 'as in schedule.learning_rate=linear'),
+  (
+    'schedule.latents=linear',
+    "unknown number 'latents': there are learning_ra",
+  ),
+  ('schedule.beta=liner', "(did you mean 'linear'?): there are schedules.lin"),
+  ('schedule.beta=exponential(rate=2)', 'rate must be from 1e-12 to 1, not 2'),
+  ('clip_norm=0', 'clip_norm must be from 1e-12 to 1e+12, not 0'),
+  ('measures=pictures.curves', 'there are per_example.kl_per_latent'),
 ]
 
 
 @pytest.mark.parametrize(('assignment', 'words'), REFUSED)
 def test_a_wrong_override_is_refused_in_one_line(assignment, words):
-  ex = config.Experiment(measures=(per_example.elbo,))
+  ex = config.Experiment(measures=(per_example.quality,))
   with pytest.raises(config.ConfigError) as error:
     override(ex, assignment)
   line = str(error.value)

@@ -30,7 +30,7 @@ def test_pca_has_as_many_components_as_the_code_has_numbers(runs, tiny_data):
   found = embedding.report(runs).results['codes']['PCA']['mse']
   x, y = (np.asarray(tiny_data[s].images()) for s in ('train', 'test'))
   for run in runs:
-    image = baselines.pca(run.ex, Example(x, x), Example(y, y))
+    image = baselines.pca(Example(x, x), Example(y, y), run.ex.latents)
     wanted = ((np.clip(image, 0, 1) - y) ** 2).mean()
     assert found[run.ex.latents] == pytest.approx(wanted, rel=1e-4)
 

@@ -95,7 +95,9 @@ def test_every_model_meets_every_test_set(pair):
       expected = -10 * np.log10(error.mean())
       np.testing.assert_allclose(psnr_S2AB[0, 0, a, b], expected, rtol=1e-5)
       fitted = views.Example(*[np.asarray(trained.data['train'].images())] * 2)
-      image = np.clip(baselines.pca(trained.ex, fitted, tested.test), 0, 1)
+      image = np.clip(
+        baselines.pca(fitted, tested.test, trained.ex.latents), 0, 1
+      )
       expected = -10 * np.log10(((image - wanted) ** 2).mean())
       np.testing.assert_allclose(psnr_S2AB[0, 1, a, b], expected, rtol=1e-5)
 

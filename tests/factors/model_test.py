@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax import config, networks
+from vae_jax import networks
 from vae_jax.factors import likelihoods, objectives, posteriors, priors, views
 from vae_jax.factors.divergences import kl
-from vae_jax.factors.model import PRECISIONS
+from vae_jax.factors.model import PRECISIONS, WholeBatch
 
 
 def keys(n):
@@ -19,14 +19,14 @@ def keys(n):
   return jax.random.wrap_key_data(np.array(data, np.uint32))
 
 
-def labelled(batch, key_B, hyper):
-  del key_B, hyper
+def labelled(batch, key_B):
+  del key_B
   given_BY = jax.nn.one_hot(batch.label, 3)
   return views.Example(batch.images(), batch.images(), given_BY)
 
 
 def example_of(ex, batch, n=4):
-  return ex.view(batch.take(np.arange(n)), None, None)
+  return ex.view(batch.take(np.arange(n)), None)
 
 
 def parameters(model, example, seed=0):
@@ -106,7 +106,7 @@ CASES = {
   },
   'conv, point': {
     'network': functools.partial(networks.conv, widths=(2,), dense=4),
-    'posterior': posteriors.Point,
+    'posterior': posteriors.point,
   },
 }
 
@@ -142,11 +142,12 @@ def everything(model, params, example):
   """All that a model gives, and the gradient of its loss."""
 
   @jax.jit
-  def run(params, hyper):
-    elbo = functools.partial(objectives.elbo, model)
-    loss, grads = jax.value_and_grad(elbo, has_aux=True)(
-      params, example, keys(4), hyper
-    )
+  def run(params):
+    def elbo(params):
+      value_B = objectives.elbo(model, params, example, keys(4), beta=2.0)
+      return value_B['loss'].mean(), value_B
+
+    loss, grads = jax.value_and_grad(elbo, has_aux=True)(params)
     q = model.encode(params, example.seen, example.given)
     z_BZ = q.sample(keys(4))
     return {
@@ -157,15 +158,18 @@ def everything(model, params, example):
       'generated': model.generate(params, keys(4), example.given),
     }
 
-  return run(params, config.Experiment(beta=2.0).hyper())
+  return run(params)
 
 
-@pytest.mark.parametrize('posterior', [posteriors.Normal, posteriors.Point])
-def test_the_heads_of_a_masked_latent_are_zero(bound, posterior):
-  model, params, example = bound
-  model = dataclasses.replace(model, posterior=posterior)
-  q = model.bind(jnp.array([1.0, 0.0, 1.0])).encode(params, example.seen)
-  for head_BZ in (q.z_mean, q.z_log_sigma, q.sample(keys(4))):
+@pytest.mark.parametrize('posterior', [posteriors.normal, posteriors.point])
+def test_the_code_of_a_masked_latent_is_zero(bound, tiny, batch, posterior):
+  _, params, example = bound
+  if posterior is posteriors.point:
+    del params['encoder']['z_log_sigma']
+  ex = dataclasses.replace(tiny, posterior=posterior)
+  model = ex.model(batch).bind(jnp.array([1.0, 0.0, 1.0]))
+  q = model.encode(params, example.seen)
+  for head_BZ in (q.mean, q.sample(keys(4))):
     np.testing.assert_array_equal(np.asarray(head_BZ) == 0, 4 * [[0, 1, 0]])
 
 
@@ -214,11 +218,12 @@ def test_z_log_sigma_is_clamped_before_it_overflows(bound, bias):
 
 def test_a_usual_z_log_sigma_is_left_alone(bound):
   model, params, example = bound
-  heads = model.encoder.apply({'params': params['encoder']}, example.seen)
+  encoder = model.network.encoder
+  heads = encoder.apply({'params': params['encoder']}, example.seen)
   q = model.encode(params, example.seen)
-  np.testing.assert_array_equal(q.z_mean, heads[0])
-  np.testing.assert_array_equal(q.z_log_sigma, heads[1])
-  assert 0 < np.abs(heads[1]).max() < 15
+  np.testing.assert_array_equal(q.z_mean, heads['z_mean'])
+  np.testing.assert_array_equal(q.z_log_sigma, heads['z_log_sigma'])
+  assert 0 < np.abs(heads['z_log_sigma']).max() < 15
 
 
 def test_reconstructions_are_means_not_samples(bound):
@@ -250,11 +255,11 @@ def test_infer_draws_from_the_posterior_and_has_its_kl(bound):
 
 
 def test_a_point_posterior_encodes_without_a_second_head(tiny, batch):
-  ex = dataclasses.replace(tiny, posterior=posteriors.Point)
+  ex = dataclasses.replace(tiny, posterior=posteriors.point)
   model, example = ex.model(batch), example_of(ex, batch)
   params = parameters(model, example)
   assert 'z_log_sigma' not in params['encoder']
-  assert model.encode(params, example.seen).z_log_sigma is None
+  assert model.encode(params, example.seen)._fields == ('z_mean',)
 
 
 def test_decode_does_not_depend_on_the_teacher(bound):
@@ -266,14 +271,10 @@ def test_decode_does_not_depend_on_the_teacher(bound):
   )
 
 
-class Critic(nn.Module):
+def critic(latents):
   """A linear critic."""
-
-  latents: int
-
-  @nn.compact
-  def __call__(self, z_BZ):
-    return nn.Dense(1)(z_BZ)
+  del latents
+  return networks.Critic(nn.Dense(1))
 
 
 def shifted(latents):
@@ -285,12 +286,12 @@ def shifted(latents):
 
 
 def test_priors_and_critics_have_parameters_of_their_own(tiny, batch):
-  ex = dataclasses.replace(tiny, critic=Critic, prior=shifted)
+  ex = dataclasses.replace(tiny, critic=critic, prior=shifted)
   model, example = ex.model(batch), example_of(ex, batch)
   params = parameters(model, example)
   assert set(params) == {'encoder', 'decoder', 'prior', 'critic'}
   z_BZ = np.arange(12, dtype=np.float32).reshape(4, 3)
-  layer = params['critic']['Dense_0']
+  layer = params['critic']
   logit_B = (z_BZ @ layer['kernel'] + layer['bias'])[:, 0]
   found = model.critic(params, z_BZ)
   np.testing.assert_allclose(found, logit_B, rtol=1e-5)
@@ -306,6 +307,52 @@ def test_gather_is_the_global_batch_in_order(bound):
   np.testing.assert_array_equal(gather(x_B.reshape(4, 2)), 4 * [x_B])
 
 
+def test_a_piece_of_a_batch_is_no_batch_to_compare(bound):
+  model, *_ = bound
+  model = dataclasses.replace(model, in_pieces=True)
+  with pytest.raises(WholeBatch, match='compares the examples'):
+    model.gather(jnp.arange(8.0))
+
+
+def test_the_weight_of_a_draw_is_p_of_x_and_z_over_q_of_z(bound):
+  model, params, example = bound
+  found = jax.jit(lambda p: model.log_weight(p, example)(keys(4)))(params)
+  q = model.encode(params, example.seen)
+  z_BZ = q.sample(keys(4))
+  log_p_B = model.log_likelihood(model.decode(params, z_BZ), example.wanted)
+  wanted = log_p_B + model.prior(params).log_prob(z_BZ) - q.log_prob(z_BZ)
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def own_topology(latents, shapes, size, heads):
+  """An mlp, of which each function of the model is its own."""
+  own = {
+    name: lambda *args, name=name: (name, args)
+    for name in ('infer', 'decode', 'generate', 'log_weight')
+  }
+  return networks.mlp(latents, shapes, size, heads)._replace(**own)
+
+
+def test_a_network_may_bring_the_functions_of_a_model(tiny, batch):
+  model = dataclasses.replace(tiny, network=own_topology).model(batch)
+  assert model.infer(1, 2, 3) == ('infer', (model, 1, 2, 3))
+  decoded = model.decode(1, 2, 3, teacher=4, key=5)
+  assert decoded == ('decode', (model, 1, 2, 3, 4, 5))
+  assert model.generate(1, 2, 3) == ('generate', (model, 1, 2, 3))
+  assert model.log_weight(1, 2) == ('log_weight', (model, 1, 2))
+
+
+def two_modules(latents, shapes, size, heads):
+  """A network of the user's own: an encoder and a decoder."""
+  return tuple(networks.mlp(latents, shapes, size, heads)[:2])
+
+
+def test_two_modules_are_a_network_of_which_nothing_is_known(tiny, batch):
+  model = dataclasses.replace(tiny, network=two_modules).model(batch)
+  assert model.network.maskable is False and model.network.cpu_pixels is None
+  assert not model.maskable and tiny.model(batch).maskable
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('precision', PRECISIONS)
 @pytest.mark.parametrize('network', ['mlp', 'conv'])
@@ -317,13 +364,13 @@ def test_a_lower_precision_changes_the_elbo_by_its_rounding_alone(
     'conv': functools.partial(networks.conv, widths=(4,), dense=8),
   }
   ex = dataclasses.replace(tiny, network=networks_of[network])
-  example = views.clean(batch, None, None)
+  example = views.clean(batch, None)
   params = ex.model(batch).init(jax.random.key(0), example)
 
   def loss(params, precision):
     model = dataclasses.replace(ex, precision=precision).model(batch)
     key_B = keys(batch.size)
-    return objectives.elbo(model, params, example, key_B, ex.hyper())[0]
+    return objectives.elbo(model, params, example, key_B)['loss'].mean()
 
   wanted = jax.jit(loss, static_argnums=1)(params, 'float32')
   found, grads = jax.jit(jax.value_and_grad(loss), static_argnums=1)(
@@ -339,7 +386,7 @@ def test_a_lower_precision_changes_the_elbo_by_its_rounding_alone(
 
 
 def test_float32_means_float32_whatever_the_default_is(tiny, batch):
-  example = views.clean(batch, None, None)
+  example = views.clean(batch, None)
   params = tiny.model(batch).init(jax.random.key(0), example)
   with jax.default_matmul_precision('bfloat16'):
     text = str(jax.make_jaxpr(tiny.model(batch).encode)(params, example.seen))

@@ -163,6 +163,13 @@ def test_the_mean_of_a_normal_is_no_sample():
   assert (np.asarray(sample(q, keys(4))) != z_mean).all()
 
 
-def test_a_posterior_says_how_many_heads_it_needs():
-  assert posteriors.Point.heads == 1
-  assert posteriors.Normal.heads == 2
+def test_a_posterior_says_which_heads_it_needs():
+  assert posteriors.point(3).heads == {'z_mean': 3}
+  assert posteriors.normal(3).heads == {'z_mean': 3, 'z_log_sigma': 3}
+  # Of a network that has a size of its own.
+  assert posteriors.point(None).heads == {'z_mean': None}
+
+
+def test_no_density_and_no_parameters_are_said():
+  assert posteriors.normal(3).density and not posteriors.point(3).density
+  assert posteriors.normal(3).init(None, None, None) == {}

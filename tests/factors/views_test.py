@@ -1,7 +1,4 @@
-import dataclasses
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,11 +7,6 @@ from vae_jax.images import area_means
 
 # The shift is traced and batches have one size: one compilation.
 noisy = jax.jit(views.noisy)
-
-
-@pytest.fixture
-def hyper(tiny):
-  return tiny.hyper()
 
 
 @pytest.fixture
@@ -29,64 +21,64 @@ def keys(batch, seed=0):
   return jax.random.wrap_key_data(np.array(data, np.uint32))
 
 
-def seen(batch, hyper, seed=0, shift=0.5):
-  example = noisy(batch, keys(batch, seed), hyper, shift)
+def seen(batch, seed=0, noise=0.5, shift=0.5):
+  example = noisy(batch, keys(batch, seed), noise, shift)
   return np.asarray(example.seen)
 
 
-def test_clean_sees_what_it_must_produce(batch, hyper):
-  example = views.clean(batch, keys(batch), hyper)
+def test_clean_sees_what_it_must_produce(batch):
+  example = views.clean(batch, keys(batch))
   np.testing.assert_array_equal(example.seen, batch.images())
   np.testing.assert_array_equal(example.wanted, batch.images())
   assert example.given is None
 
 
-def test_noisy_must_produce_the_clean_image(batch, hyper):
-  example = noisy(batch, keys(batch), hyper, 0.5)
+def test_noisy_must_produce_the_clean_image(batch):
+  example = noisy(batch, keys(batch), 0.5, 0.5)
   np.testing.assert_allclose(example.wanted, batch.images(), rtol=1e-6)
   assert (np.asarray(example.seen) != np.asarray(example.wanted)).any()
 
 
-def test_every_key_draws_fresh_noise(batch, hyper):
-  first, again, other = (seen(batch, hyper, seed) for seed in (0, 0, 1))
+def test_every_key_draws_fresh_noise(batch):
+  first, again, other = (seen(batch, seed) for seed in (0, 0, 1))
   np.testing.assert_array_equal(first, again)
   assert (first != other).any((1, 2, 3)).all()
 
 
-def test_every_example_draws_noise_of_its_own(grey, hyper):
-  x = seen(grey, hyper, shift=0.0).reshape(26, -1)
+def test_every_example_draws_noise_of_its_own(grey):
+  x = seen(grey, shift=0.0).reshape(26, -1)
   assert len(np.unique(x, axis=0)) == 26
 
 
-def test_noise_goes_with_the_key_wherever_it_is_in_the_batch(batch, hyper):
+def test_noise_goes_with_the_key_wherever_it_is_in_the_batch(batch):
   turned = np.roll(np.arange(26), 5)
-  found = noisy(batch.take(turned), keys(batch)[turned], hyper, 0.5).seen
-  np.testing.assert_array_equal(found, seen(batch, hyper)[turned])
+  found = noisy(batch.take(turned), keys(batch)[turned], 0.5, 0.5).seen
+  np.testing.assert_array_equal(found, seen(batch)[turned])
 
 
-def test_noise_has_the_mean_and_the_deviation_it_says(grey, hyper):
-  hyper = dataclasses.replace(hyper, noise=jnp.float32(0.05))
-  noise = seen(grey, hyper, shift=0.1) - 128 / 255
+def test_noise_has_the_mean_and_the_deviation_it_says(grey):
+  noise = seen(grey, noise=0.05, shift=0.1) - 128 / 255
   # Four standard errors of a mean and of a deviation.
   assert abs(noise.mean() - 0.1) < 4 * 0.05 / np.sqrt(noise.size)
   assert abs(noise.std() - 0.05) < 4 * 0.05 / np.sqrt(2 * noise.size)
 
 
-def test_noisy_is_clipped_to_the_range_of_images(batch, hyper):
-  x = seen(batch, dataclasses.replace(hyper, noise=jnp.float32(2.0)))
+def test_noisy_is_clipped_to_the_range_of_images(batch):
+  x = seen(batch, noise=2.0)
   assert x.min() == 0.0 and x.max() == 1.0
 
 
-def test_no_noise_leaves_the_shift(batch, hyper):
-  hyper = dataclasses.replace(hyper, noise=jnp.float32(0.0))
+def test_no_noise_leaves_the_shift(batch):
   images = np.asarray(batch.images())
-  np.testing.assert_allclose(seen(batch, hyper, shift=0), images, rtol=1e-6)
+  np.testing.assert_allclose(seen(batch, noise=0.0, shift=0), images, rtol=1e-6)
   shifted = np.minimum(images + np.float32(0.25), 1)
-  np.testing.assert_allclose(seen(batch, hyper, shift=0.25), shifted, rtol=1e-6)
+  np.testing.assert_allclose(
+    seen(batch, noise=0.0, shift=0.25), shifted, rtol=1e-6
+  )
 
 
 def changed(batch, change):
-  example = views.transformed(batch, None, None, change)
+  example = views.transformed(batch, None, change)
   np.testing.assert_array_equal(example.seen, example.wanted)
   assert example.given is None
   return np.asarray(example.seen)
@@ -132,17 +124,17 @@ def test_an_unknown_change_names_those_there_are(batch):
     changed(batch, 'mirrored')
 
 
-def test_a_label_is_one_of_a_pixel_s_channels(batch, hyper):
-  example = views.labels(batch, keys(batch), hyper)
+def test_a_label_is_one_of_a_pixel_s_channels(batch):
+  example = views.labels(batch, keys(batch))
   np.testing.assert_array_equal(example.seen, batch.images())
   assert example.wanted.shape == (26, 1, 1, 3) and example.given is None
   np.testing.assert_array_equal(example.wanted.argmax(-1).ravel(), batch.label)
   np.testing.assert_array_equal(example.wanted.sum(-1), np.ones((26, 1, 1)))
 
 
-def test_labelled_is_clean_and_given_the_label(batch, hyper):
-  example = views.labelled(batch, keys(batch), hyper)
-  clean = views.clean(batch, keys(batch), hyper)
+def test_labelled_is_clean_and_given_the_label(batch):
+  example = views.labelled(batch, keys(batch))
+  clean = views.clean(batch, keys(batch))
   np.testing.assert_array_equal(example.seen, clean.seen)
   np.testing.assert_array_equal(example.wanted, clean.wanted)
   np.testing.assert_array_equal(example.given, np.eye(3)[batch.label])
@@ -150,15 +142,15 @@ def test_labelled_is_clean_and_given_the_label(batch, hyper):
 
 @pytest.mark.parametrize('view', [views.labels, views.labelled])
 @pytest.mark.parametrize('missing', [{'label': None}, {'classes': ()}])
-def test_a_view_of_labels_needs_some(view, missing, batch, hyper):
+def test_a_view_of_labels_needs_some(view, missing, batch):
   with pytest.raises(ValueError, match='needs labels, .*has none'):
-    view(batch.replace(**missing), keys(batch), hyper)
+    view(batch.replace(**missing), keys(batch))
 
 
 @pytest.mark.parametrize('factor', [1, 2, 3, 6])
-def test_low_resolution_sees_the_means_of_blocks(batch, hyper, factor):
+def test_low_resolution_sees_the_means_of_blocks(batch, factor):
   square = batch.replace(x=np.tile(batch.x, (1, 2))[:, :72], shape=(6, 6, 2))
-  example = views.low_resolution(square, keys(batch), hyper, factor)
+  example = views.low_resolution(square, keys(batch), factor)
   x_BHWC = np.asarray(square.images())
   np.testing.assert_array_equal(example.wanted, x_BHWC)
   side = 6 // factor
@@ -176,8 +168,8 @@ def test_area_means_of_an_image_that_is_not_square():
   np.testing.assert_allclose(found[0, 1, 2, 0], np.mean([16, 17, 22, 23]))
 
 
-def test_low_resolution_names_the_factors_that_there_are(batch, hyper):
+def test_low_resolution_names_the_factors_that_there_are(batch):
   wide = batch.replace(x=batch.x[:, :48], shape=(4, 6, 2))
   for factor in (0, 3, 4):
     with pytest.raises(ValueError, match=f'4x6.*{factor}: .* one of 1, 2$'):
-      views.low_resolution(wide, keys(batch), hyper, factor)
+      views.low_resolution(wide, keys(batch), factor)

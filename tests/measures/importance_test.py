@@ -221,7 +221,7 @@ def test_huge_weights_neither_overflow_nor_vanish():
 
 
 @pytest.mark.parametrize(
-  'change', [{'nll_samples': 0}, {'posterior': posteriors.Point}]
+  'change', [{'nll_samples': 0}, {'posterior': posteriors.point}]
 )
 def test_nothing_is_said_where_nothing_is_asked_or_known(change):
   ex = dataclasses.replace(EX, **change)

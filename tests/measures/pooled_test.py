@@ -17,15 +17,15 @@ from vae_jax.training.devices import OneRun
 from vae_jax.training.step import example_keys
 
 
-def checksum(model, params, example, key_B, hyper):
+def checksum(model, params, example, key_B):
   """Says whether each example met the noise that is its own."""
-  del model, params, key_B, hyper
+  del model, params, key_B
   return {'checksum': (example.seen * example.wanted).sum((1, 2, 3))}
 
 
-def uniform(name, model, params, example, key_B, hyper):
+def uniform(name, model, params, example, key_B):
   """A measure that draws, under any name."""
-  del model, params, example, hyper
+  del model, params, example
   return {name: jax.vmap(jax.random.uniform)(key_B)}
 
 
@@ -35,7 +35,6 @@ EX = config.Experiment(
   network=functools.partial(networks.mlp, widths=(8,)),
   latents=3,
   measures=(
-    per_example.elbo,
     per_example.quality,
     per_example.active_latents,
     per_example.kl_per_latent,
@@ -58,7 +57,7 @@ def state(split):
   """A state with random parameters; the second latent's mean is constant."""
   rng = np.random.default_rng(0)
   model = EX.model(split)
-  example = jax.eval_shape(lambda: views.clean(split, None, None))
+  example = jax.eval_shape(lambda: views.clean(split, None))
   shapes = jax.eval_shape(model.init, jax.random.key(0), example)
   params = jax.tree.map(
     lambda leaf: 0.3 * rng.standard_normal(leaf.shape, np.float32), shapes
@@ -74,7 +73,7 @@ def figures(split, state):
   found = []
   for devices in (jax.local_devices()[:1], jax.local_devices()):
     placed = replicate((split, EX.hyper(), state), devices)
-    over = pooled.means(EX, EX.measures, OneRun(devices), batch_size=3)
+    over = pooled.means(EX, EX.measured(), OneRun(devices), batch_size=3)
     found += over(*placed)
   return found
 
@@ -109,9 +108,9 @@ def test_measures_of_a_split_are_plain_means_on_any_devices(
   @jax.jit
   def values(params, key_B):
     model, both = EX.model(split), {}
-    for i, measure in enumerate(EX.measures):
+    for i, measure in enumerate(EX.measured()):
       own_B = jax.vmap(jax.random.fold_in, (0, None))(key_B, i)
-      both |= measure(model, params, examples, own_B, EX.hyper())
+      both |= measure(model, params, examples, own_B)
     return both
 
   _, key_latent = jax.random.split(ours.evaluation_key(state))
@@ -155,9 +154,9 @@ def test_names_are_those_of_the_figures(split, figures):
   assert {'nelbo_nats', 'psnr_db', 'active_units'} < set(names)
 
 
-def moments(model, params, example, key_B, hyper):
+def moments(model, params, example, key_B):
   """Figures of several shapes under names of the user's own."""
-  del key_B, hyper
+  del key_B
   z_BZ = model.encode(params, example.seen, example.given).mean
   both = jnp.stack([z_BZ, z_BZ**2], 1)
   return {'z_mean': z_BZ, 'moments': both, 'first': z_BZ[:, 0]}
@@ -178,6 +177,7 @@ def test_a_measure_of_any_shape_is_a_figure_under_its_name(
   ex = dataclasses.replace(EX, measures=(moments,))
   z = model.latents
   assert pooled.shapes(ex, split) == {
+    'loss': (), 'nelbo_nats': (), 'nll_nats': (), 'kl_nats': (),
     'z_mean': (z,), 'moments': (2, z), 'first': (),
   }  # fmt: skip
 
@@ -228,7 +228,7 @@ def test_a_kl_that_does_not_factorise_has_no_parts():
   model = types.SimpleNamespace(
     latents=3, infer=lambda *a: (None, jnp.ones((2, 1)))
   )
-  assert per_example.kl_per_latent(model, {}, None, None, None) == {}
+  assert per_example.kl_per_latent(model, {}, None, None) == {}
 
 
 def test_the_psnr_is_of_the_pooled_error():
@@ -237,29 +237,53 @@ def test_the_psnr_is_of_the_pooled_error():
   np.testing.assert_allclose(figures['psnr_db'], 20.0, rtol=1e-6)
 
 
-def test_the_measured_elbo_is_what_the_objective_minimises():
-  calls = []
-  model = types.SimpleNamespace(
-    infer=lambda *a: (None, jnp.array([[1.0, 2.0], [0.5, 0.0]])),
-    encode=lambda *a: types.SimpleNamespace(mean=None),
-    decode=lambda params, z, given, **rest: calls.append(rest),
-    log_likelihood=lambda outputs, wanted: jnp.array([-4.0, -8.0]),
-  )
-  example = views.Example(None, jnp.zeros((2, 6, 5, 2)), None)
-  hyper = EX.hyper()
-  value_B = per_example.elbo(model, {}, example, None, hyper)
-  np.testing.assert_array_equal(value_B['nelbo_nats'], [7.0, 8.5])
-  _, metrics = objectives.elbo(model, {}, example, None, hyper)
-  for name, value in value_B.items():
-    assert value.shape == (2,)
-    np.testing.assert_allclose(value.mean(), metrics[name])
-  value_B = per_example.reconstruction(model, {}, example, None, hyper)
-  np.testing.assert_array_equal(value_B['nll_nats'], [4.0, 8.0])
-  wanted = np.float32([4.0, 8.0]) / 60
-  np.testing.assert_allclose(value_B['nll_nats_per_pixel'], wanted)
-  # A likelihood without its teacher would be no likelihood.
-  assert len(calls) == 3
-  assert all(call['teacher'] is example.wanted for call in calls)
+def test_the_first_to_tell_a_figure_is_believed(split, state):
+  """A measure that is an objective too has a loss of its own."""
+  own = functools.partial(objectives.elbo, beta=3.0)
+  ex = dataclasses.replace(EX, objective=own, measures=(objectives.sparse,))
+  layout = OneRun(jax.local_devices()[:1])
+  args = replicate((split, ex.hyper(), state), layout.devices)
+  [found] = pooled.means(ex, ex.measured(), layout, batch_size=10)(*args)
+  loss = found['nll_nats'] + 3 * found['kl_nats']
+  assert found['loss'] == pytest.approx(loss, rel=1e-5)
+  assert 'mean_activation' in found
+
+
+def distances(model, params, example, key_B):
+  """An objective that compares the examples of a batch, all with all."""
+  del key_B
+  z_BZ = model.gather(model.encode(params, example.seen).mean)
+  return {'loss': ((z_BZ[:, None] - z_BZ[None]) ** 2).mean((1, 2))}
+
+
+def test_what_compares_examples_is_given_full_batches(split, state):
+  """Of 4, 4, and 2 with two of the first again, wherever they lie."""
+  ex = dataclasses.replace(EX, view=views.clean, objective=distances)
+  found = []
+  for devices in (jax.local_devices()[:1], jax.local_devices()):
+    args = replicate((split, ex.hyper(), state), devices)
+    over = pooled.means(ex, (distances,), OneRun(devices), batch_size=4)
+    found += over(*args)
+  model, x = ex.model(split), split.images()
+  z_NZ = np.asarray(model.encode(state.params, x).mean)
+  parts = z_NZ[:4], z_NZ[4:8], z_NZ[[8, 9, 2, 3]]
+  each = [
+    ((z[:, None] - z[None]) ** 2).mean((1, 2)) for z in map(np.asarray, parts)
+  ]
+  wanted = np.concatenate(each)[:10].mean()
+  for one in found:
+    assert one['loss'] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_an_objective_without_a_loss_for_each_example_is_refused(split):
+  def mean(model, params, example, key_B):
+    values = objectives.elbo(model, params, example, key_B)
+    return values | {'loss': values['loss'].mean()}
+
+  for objective in (mean, per_example.quality):
+    ex = dataclasses.replace(EX, objective=objective)
+    with pytest.raises(TypeError, match='does not return.*a loss for each'):
+      pooled.shapes(ex, split)
 
 
 def test_the_noise_of_tests_meets_no_steps():
@@ -273,7 +297,7 @@ def test_a_split_on_the_host_gives_the_same_figures_piece_by_piece(
   tiny, batch, monkeypatch
 ):
   ex = dataclasses.replace(tiny, view=views.noisy)
-  measures = (per_example.elbo, per_example.quality)
+  measures = (objectives.elbo, per_example.quality)
   devices, hyper = jax.local_devices(), ex.hyper()
   state = training.init(jax.random.key(0), ex, hyper, batch)
   placed, hyper, state = replicate((batch, hyper, state), devices)
@@ -293,7 +317,7 @@ def test_consistency_is_of_the_image_made_small_against_what_was_seen():
   seen = rng.random((3, 2, 3, 2), np.float32)
   model = types.SimpleNamespace(reconstruct=lambda params, seen, given: image)
   example = views.Example(seen, np.zeros_like(image))
-  value_B = per_example.consistency(model, {}, example, None, EX.hyper())
+  value_B = per_example.consistency(model, {}, example, None)
   blocks = np.clip(image, 0, 1).reshape(3, 2, 2, 3, 2, 2).mean((2, 4))
   wanted = ((blocks - seen) ** 2).mean((1, 2, 3))
   assert set(value_B) == {'consistency_mse'}
@@ -329,7 +353,7 @@ def codes(rows):
 def test_sparseness_is_hoyers_and_counts_what_is_not_zero():
   rows = [[2, 2, -2, 2], [0, 0, -3, 0], [0, 0, 0, 0], [3, 4, 0, 0]]
   example = views.Example(None, None)
-  found = per_example.sparseness(codes(rows), {}, example, None, None)
+  found = per_example.sparseness(codes(rows), {}, example, None)
   np.testing.assert_allclose(found['mean_activation'], [2, 0.75, 0, 1.75])
   np.testing.assert_allclose(found['active_share'], [1, 0.25, 0, 0.5])
   # The last by hand: (2 - 7 / 5) / (2 - 1).
@@ -341,8 +365,7 @@ def test_only_the_mean_activation_sees_the_scale_of_a_code():
   rows = np.maximum(np.random.default_rng(0).standard_normal((6, 8)), 0)
   example = views.Example(None, None)
   one, ten = (
-    per_example.sparseness(codes(c * rows), {}, example, None, None)
-    for c in (1, 10)
+    per_example.sparseness(codes(c * rows), {}, example, None) for c in (1, 10)
   )
   np.testing.assert_allclose(
     ten['mean_activation'], 10 * one['mean_activation'], rtol=1e-6

@@ -1,11 +1,13 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 
+from vae_jax import config
 from vae_jax.factors import views
 from vae_jax.images import image_quality
-from vae_jax.measures import rivals
+from vae_jax.measures import baselines, rivals
 
 
 @pytest.fixture
@@ -48,14 +50,14 @@ def test_runs_share_what_is_fitted_if_they_see_the_same(
 ):
   asked = []
 
-  def of_any_size(ex, train, test):
-    asked.append(ex.latents)
+  def of_any_size(train, test):
+    asked.append(None)
     return test.wanted
 
-  def of_its_size(ex, train, test):
-    return of_any_size(ex, train, test)
+  def of_its_size(train, test, components=None):
+    asked.append(components)
+    return test.wanted
 
-  of_any_size.looks_at_latents = False
   runs, shared = [], {}
   for latents in (2, 2, 3):
     ex = dataclasses.replace(
@@ -71,6 +73,16 @@ def test_runs_share_what_is_fitted_if_they_see_the_same(
     ex = dataclasses.replace(run.ex, baselines=(of_any_size,))
     rivals.with_baselines(dataclasses.replace(run, ex=ex), shared)
   assert len(asked) == (1 if view is views.clean else 3)
+
+
+def test_a_rival_has_the_model_s_size_unless_it_was_told_another():
+  render = config.render
+  assert render(rivals.sized(baselines.pca, 5)) == (
+    'baselines.pca(components=5)'
+  )
+  told = functools.partial(baselines.pca, components=2)
+  assert rivals.sized(told, 5) is told
+  assert rivals.sized(baselines.ridge, 5) is baselines.ridge
 
 
 def test_quality_of_many_images_is_that_of_each(monkeypatch):

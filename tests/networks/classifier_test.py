@@ -55,10 +55,11 @@ def test_its_mean_is_a_probability(trained):
 
 def test_the_network_says_what_it_needs():
   shapes = views.Example((6, 5, 2), (1, 1, 3))
-  with pytest.raises(ValueError, match='no z_log_sigma: use Point'):
-    networks.classifier(5, shapes, 1, 2)
+  heads = posteriors.normal(5).heads
+  with pytest.raises(ValueError, match='no z_log_sigma: use posteriors.point'):
+    networks.classifier(5, shapes, 1, heads)
   with pytest.raises(ValueError, match='needs latents'):
-    networks.classifier(None, shapes, 1, 1)
+    networks.classifier(None, shapes, 1, {'z_mean': None})
 
 
 class Stub:
@@ -82,7 +83,7 @@ def test_the_accuracy_is_the_share_of_right_classes_as_scikit_learn_says():
   label_B = rng.integers(0, 4, 20)
   wanted = np.eye(4, dtype=np.float32)[label_B][:, None, None]
   example = views.Example(jnp.asarray(logits_BY), jnp.asarray(wanted))
-  found = per_example.accuracy(Stub(), None, example, None, None)
+  found = per_example.accuracy(Stub(), None, example, None)
   share = accuracy_score(label_B, logits_BY.argmax(-1))
   assert found['accuracy'].mean() == pytest.approx(share)
   p_BY = np.asarray(jax.nn.softmax(logits_BY), np.float64)

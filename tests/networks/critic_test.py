@@ -8,12 +8,12 @@ import pytest
 from vae_jax import config, networks
 from vae_jax.config.override import override
 from vae_jax.config.text import restored
-from vae_jax.factors import posteriors, views
+from vae_jax.factors import views
 
 
 @pytest.mark.parametrize('widths', [(), (4,), (4, 5)])
 def test_a_critic_gives_one_logit_per_code_from_so_many_layers(widths):
-  critic = networks.critic(3, widths=widths)
+  critic = networks.critic(3, widths=widths).net
   z_BZ = jnp.ones((7, 3))
   run = functools.partial(critic.init_with_output, jax.random.key(0))
   logit, variables = jax.eval_shape(run, z_BZ)
@@ -23,7 +23,7 @@ def test_a_critic_gives_one_logit_per_code_from_so_many_layers(widths):
 
 
 def test_a_critic_is_dense_layers_with_a_relu_between():
-  critic = networks.critic(2, widths=(3,))
+  critic = networks.critic(2, widths=(3,)).net
   rng = np.random.default_rng(0)
   draw = functools.partial(rng.standard_normal, dtype=np.float32)
   first = {'kernel': draw((2, 3)), 'bias': draw(3)}
@@ -59,18 +59,19 @@ def test_a_wrong_critic_is_refused_in_one_line():
 
 def test_a_rectified_code_is_the_relu_of_the_code_and_nothing_else():
   shapes = views.Example((4, 3, 1), (4, 3, 1))
-  plain, _ = networks.mlp(6, shapes, 1, 1, widths=(8,))
-  rectified, _ = networks.mlp(6, shapes, 1, 1, widths=(8,), rectified=True)
+  plain, rectified = (
+    networks.mlp(6, shapes, 1, {'code': 6}, widths=(8,), rectified=r).encoder
+    for r in (False, True)
+  )
   x = np.random.default_rng(0).random((9, 4, 3, 1), np.float32)
   variables = plain.init(jax.random.key(0), x)
-  [code], [found] = (net.apply(variables, x) for net in (plain, rectified))
+  code, found = (net.apply(variables, x)['code'] for net in (plain, rectified))
   assert (code < 0).any()
   np.testing.assert_array_equal(found, np.maximum(code, 0))
 
 
 def test_a_rectified_code_needs_a_point_posterior(tiny, batch):
   ex = override(tiny, 'network.rectified=True')
-  with pytest.raises(ValueError, match='posteriors.Point'):
+  with pytest.raises(ValueError, match='posteriors.point'):
     ex.model(batch)
-  assert override(ex, 'posterior=Point').model(batch).latents == 3
-  assert posteriors.Point.heads == 1
+  assert override(ex, 'posterior=point').model(batch).latents == 3

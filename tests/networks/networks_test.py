@@ -46,7 +46,7 @@ def shapes_of(
 ):
   """(params, heads, outputs) as shapes: nothing is computed."""
   example = views.Example(image, wanted or image, given)
-  encoder, decoder = network(latents, example, size, heads)
+  encoder, decoder = network(latents, example, size, named(latents, heads))[:2]
 
   def run(x_BHWC, z_BZ, given):
     stats, encoded = encoder.init_with_output(jax.random.key(0), x_BHWC, given)
@@ -58,6 +58,11 @@ def shapes_of(
   x_BHWC, z_BZ = jnp.zeros((2, *image)), jnp.zeros((2, latents))
   given = given and jnp.zeros((2, *given))
   return jax.eval_shape(run, x_BHWC, z_BZ, given)
+
+
+def named(latents, heads: int):
+  """So many heads of a posterior: {name: size}."""
+  return dict.fromkeys(('z_mean', 'z_log_sigma')[:heads], latents)
 
 
 def batch_of(image):
@@ -74,7 +79,8 @@ def test_every_network_fits_every_image(name, image):
   most = 1 if network.func in (networks.unet, networks.upscaled) else 2
   for size, heads in ((1, 1), (2, most)):
     _, stats, outputs = shapes_of(network, latents, image, size, heads)
-    assert [head.shape for head in stats] == heads * [(2, latents)]
+    wanted = dict.fromkeys(named(latents, heads), (2, latents))
+    assert jax.tree.map(jnp.shape, stats) == wanted
     assert outputs.shape == (2, *image[:2], image[2] * size)
 
 
@@ -90,7 +96,7 @@ def test_the_lessons_net_has_the_lessons_parameters():
     [(3, 3, 1, 16), (3, 3, 16, 8), (3, 3, 8, 8)],
     [(3, 3, 8, 8), (3, 3, 8, 8), (3, 3, 8, 16), (3, 3, 16, 1)],
   ]
-  assert stats[0].shape == (2, 4 * 4 * 8)
+  assert stats['z_mean'].shape == (2, 4 * 4 * 8)
 
 
 class Lesson(nn.Module):
@@ -121,7 +127,8 @@ def test_the_lessons_net_computes_what_the_lesson_says():
   # 12 -> 6 -> 3 -> 2 and 2 -> 4 -> 8 -> VALID 6 -> 12, as 28 does.
   image, rng = (12, 12, 1), np.random.default_rng(0)
   network = functools.partial(networks.pooled, widths=(4, 3))
-  encoder, decoder = network(8, views.Example(image, image), 1, 1)
+  example = views.Example(image, image)
+  encoder, decoder = network(8, example, 1, {'z_mean': 8})[:2]
   params = jax.tree.map(
     lambda leaf: 0.5 * rng.standard_normal(leaf.shape, np.float32),
     shapes_of(network, 8, image, heads=1)[0],
@@ -130,7 +137,7 @@ def test_the_lessons_net_computes_what_the_lesson_says():
 
   @jax.jit
   def ours(params):
-    (code,) = encoder.apply({'params': params['encoder']}, x)
+    code = encoder.apply({'params': params['encoder']}, x)['z_mean']
     return code, decoder.apply({'params': params['decoder']}, code)
 
   @jax.jit
@@ -151,7 +158,7 @@ def test_the_lessons_net_makes_its_code_of_smaller_images_too(seen):
     networks.pooled, None, (seen, seen, 1), heads=1, wanted=(28, 28, 1)
   )
   whole, _, _ = shapes_of(networks.pooled, None, (28, 28, 1), heads=1)
-  assert stats[0].shape == (2, 4 * 4 * 8)
+  assert stats['z_mean'].shape == (2, 4 * 4 * 8)
   assert outputs.shape == (2, 28, 28, 1)
   assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, whole)
 
@@ -160,7 +167,7 @@ def test_the_last_convolutions_of_a_small_image_do_not_pool():
   # 6x6 to be 12x12: C4-pool, C3-pool, C2, as 14 -> 7 -> 4 -> 4.
   network = functools.partial(networks.pooled, widths=(4, 3))
   example = views.Example((6, 6, 1), (12, 12, 1))
-  encoder, _ = network(None, example, 1, 1)
+  encoder = network(None, example, 1, {'z_mean': None}).encoder
   rng = np.random.default_rng(0)
   params = jax.tree.map(
     lambda leaf: 0.5 * rng.standard_normal(leaf.shape, np.float32),
@@ -177,7 +184,7 @@ def test_the_last_convolutions_of_a_small_image_do_not_pool():
       y = y if i == 2 else nn.max_pool(y, (2, 2), (2, 2), 'SAME')
     return y
 
-  (code,) = jax.jit(encoder.apply)({'params': params}, x)
+  code = jax.jit(encoder.apply)({'params': params}, x)['z_mean']
   wanted = np.asarray(lesson(params))
   assert wanted.shape == (2, 2, 2, 8) and wanted.any()
   np.testing.assert_allclose(code, wanted.reshape(2, -1), atol=1e-5)
@@ -195,7 +202,7 @@ def test_a_unet_does_not_halve_what_is_as_small_as_its_first_map():
     network, None, (14, 10, 3), heads=1, wanted=(28, 20, 3)
   )
   whole, _, _ = shapes_of(network, None, (28, 20, 3), heads=1)
-  assert stats[0].shape == (2, 14 * 10 * 2 + 7 * 5 * 3 + 4)
+  assert stats['z_mean'].shape == (2, 14 * 10 * 2 + 7 * 5 * 3 + 4)
   assert outputs.shape == (2, 28, 20, 3)
   assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, whole)
 
@@ -205,11 +212,12 @@ def test_a_unet_does_not_halve_what_is_as_small_as_its_first_map():
 def test_an_untrained_upscaled_net_is_pils_bicubic(shape, factor, size):
   wanted = (factor * shape[0], factor * shape[1], shape[2])
   network = functools.partial(networks.upscaled, widths=(2, 2))
-  encoder, decoder = network(None, views.Example(shape, wanted), size, 1)
+  example = views.Example(shape, wanted)
+  encoder, decoder = network(None, example, size, {'z_mean': None})[:2]
   x = np.random.default_rng(0).random((2, *shape), np.float32)
   key_encoder, key_decoder = jax.random.split(jax.random.key(0))
-  (code,), _ = encoder.init_with_output(key_encoder, x)
-  outputs, _ = decoder.init_with_output(key_decoder, code)
+  stats, _ = encoder.init_with_output(key_encoder, x)
+  outputs, _ = decoder.init_with_output(key_decoder, stats['z_mean'])
   assert outputs.shape == (2, *wanted[:2], size * shape[2])
   bicubic = pil_resized(x, wanted, Image.Resampling.BICUBIC)
   np.testing.assert_allclose(outputs[..., : shape[2]], bicubic, atol=1e-5)
@@ -235,7 +243,7 @@ def test_upscaled_refuses_what_it_cannot_be():
     with pytest.raises(ValueError, match=match):
       shapes_of(network, latents, (4, 5, 1), heads=heads, wanted=wanted)
 
-  refused('use posteriors.Point', heads=2)
+  refused('use posteriors.point', heads=2)
   refused('code of 80 values here.*not 79', latents=79)
   refused('one whole factor', wanted=(8, 15, 1))
   refused('one whole factor', wanted=(9, 11, 1))
@@ -321,7 +329,7 @@ def test_unet_refuses_all_but_its_own_size_of_code():
   with pytest.raises(ValueError, match=f'{size} values here.*not 32'):
     shapes_of(networks.unet, 32, (28, 28, 1), heads=1)
   _, stats, _ = shapes_of(networks.unet, size, (28, 28, 1), heads=1)
-  assert stats[0].shape == (2, size)
+  assert stats['z_mean'].shape == (2, size)
 
 
 def test_the_sizes_of_a_unet_are_its_maps_and_its_summary():
@@ -332,7 +340,8 @@ def test_the_sizes_of_a_unet_are_its_maps_and_its_summary():
 def test_every_value_of_a_unets_code_reaches_its_outputs():
   image, network = (5, 4, 1), NETWORKS['unet']
   latents = latents_for(network, image)
-  _, decoder = network(latents, views.Example(image, image), 1, 1)
+  example = views.Example(image, image)
+  decoder = network(latents, example, 1, {'z_mean': latents}).decoder
   rng = np.random.default_rng(0)
   params = jax.tree.map(
     # No relu may be off, or its inputs would seem to be unused.
@@ -350,7 +359,7 @@ def test_every_value_of_a_unets_code_reaches_its_outputs():
 def test_unet_refuses_a_posterior_with_a_width():
   network, image = NETWORKS['unet'], (5, 4, 1)
   latents = latents_for(network, image)
-  with pytest.raises(ValueError, match='use posteriors.Point'):
+  with pytest.raises(ValueError, match='use posteriors.point'):
     shapes_of(network, latents, image, heads=2)
 
 

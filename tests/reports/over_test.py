@@ -8,7 +8,6 @@ import pytest
 from vae_jax import data, networks
 from vae_jax.config import grid
 from vae_jax.factors import likelihoods
-from vae_jax.measures import per_example
 from vae_jax.measures.trained import Trained
 from vae_jax.reports import claims, over
 from vae_jax.runs import command
@@ -135,7 +134,6 @@ def test_five_factors_need_five_latents(tiny, monkeypatch, tmp_path):
     dataset='linear',
     network=functools.partial(networks.mlp, widths=()),
     likelihood=functools.partial(likelihoods.normal, sigma=0.08),
-    measures=(per_example.elbo,),
     batch_size=60,
     steps=12_000,
     steps_per_call=2000,

@@ -98,8 +98,8 @@ def test_steps_and_images_per_second_agree(ex, tmp_path):
 
 def test_another_configuration_is_refused_naming_the_fields(ex, tmp_path):
   fit(ex, tmp_path)
-  other = dataclasses.replace(ex, latents=5, beta=2.0, steps=16)
-  with pytest.raises(RunError, match='latents was 3, now 5.*beta') as error:
+  other = override(dataclasses.replace(ex, latents=5, steps=16), 'beta=2')
+  with pytest.raises(RunError, match='beta=2.*latents was 3, now 5') as error:
     fit(other, tmp_path)
   assert 'steps was' not in str(error.value)
 
@@ -185,8 +185,9 @@ def test_a_batch_the_devices_cannot_share_is_one_clear_line(ex, tmp_path):
 
 
 def test_a_batch_is_only_cut_into_equal_pieces_of_a_mean(ex, tmp_path):
-  def compares_examples(*args):
-    return objectives.elbo(*args)
+  def compares_examples(model, params, example, key_B):
+    model.gather(example.wanted)
+    return objectives.elbo(model, params, example, key_B)
 
   ex = dataclasses.replace(ex, devices=1, micro_batch=3)
   with pytest.raises(Refused, match='3 does not divide the 8 .* 1, 2, 4'):
@@ -232,7 +233,7 @@ def test_evaluation_uses_the_means_of_the_whole_split(ex, tmp_path):
   outcome = fit(ex, tmp_path)
   trained = outcome.runs['']
   layout = OneRun(jax.local_devices())
-  measure = pooled.means(ex, ex.measures, layout, batch_size=3)
+  measure = pooled.means(ex, ex.measured(), layout, batch_size=3)
 
   state, hyper = replicate((trained.state, trained.hyper))
   [again] = measure(replicate(trained.data['test']), hyper, state)
@@ -272,23 +273,24 @@ def test_a_damaged_log_and_results_are_told_and_the_run_goes_on(
 LIMIT = {'step': 5.0}
 
 
-def fails(model, params, example, key_B, hyper):
+def fails(model, params, example, key_B, beta: float = 1.0):
   """The ELBO, which is not a number once beta is above the limit."""
-  loss, metrics = objectives.elbo(model, params, example, key_B, hyper)
-  loss = jax.numpy.where(hyper.beta > LIMIT['step'], jax.numpy.nan, loss)
-  return loss, metrics | {'loss': loss}
+  values = objectives.elbo(model, params, example, key_B, beta)
+  bad = jax.numpy.where(beta > LIMIT['step'], jax.numpy.nan, 0.0)
+  return values | {'loss': values['loss'] + bad}
 
 
-def growing(hyper, step):
-  """Beta is the number of the step."""
-  return hyper.replace(beta=step.astype(hyper.beta.dtype))
+def growing(step):
+  """Beta, of which 1 is the whole, is the number of the step."""
+  return step
 
 
 @pytest.mark.slow
 def test_a_run_that_was_stopped_by_a_bad_step_tries_it_again(
   ex, tmp_path, monkeypatch
 ):
-  ex = dataclasses.replace(ex, schedule=growing, objective=fails)
+  schedule = (('objective.beta', growing),)
+  ex = dataclasses.replace(ex, schedule=schedule, objective=fails)
   with pytest.raises(RunError, match='step 7: .*not finite'):
     fit(ex, tmp_path)
   monkeypatch.setitem(LIMIT, 'step', 99.0)  # as on a machine that overflows not
@@ -303,9 +305,7 @@ NOVEMBER = pathlib.Path(__file__).parents[1] / 'config' / 'november.json'
 def test_a_run_of_november_goes_on_and_is_measured_and_loaded(ex, tmp_path):
   """Its config.json is one that was written when the folders were flat."""
   config = json.loads(NOVEMBER.read_text())['config']
-  old = dataclasses.replace(
-    ex, measures=(per_example.elbo, per_example.quality)
-  )
+  old = dataclasses.replace(ex, measures=(objectives.elbo, per_example.quality))
   fit(dataclasses.replace(old, steps=4), tmp_path)
   (tmp_path / 'config.json').write_text(json.dumps(config))
   for change in config['overrides']:

@@ -6,7 +6,8 @@ import pytest
 
 from vae_jax import networks
 from vae_jax.config import grid
-from vae_jax.factors import likelihoods, posteriors
+from vae_jax.config.override import override
+from vae_jax.factors import likelihoods, posteriors, priors
 from vae_jax.runs import plan
 from vae_jax.runs.directory import Refused
 from vae_jax.training.devices import ManyRuns, OneRun
@@ -33,8 +34,10 @@ def test_a_job_holds_all_runs_that_differ_in_leaves_alone(tiny):
   members = named(
     tiny,
     other,
-    dataclasses.replace(tiny, latents=7, seed=3, beta=2.0, learning_rate=0.1),
-    dataclasses.replace(other, noise=0.1),
+    override(
+      dataclasses.replace(tiny, latents=7, seed=3, learning_rate=0.1), 'beta=2'
+    ),
+    override(other, 'free_bits=0.1'),
   )
   found = plan.jobs(members)
   assert names(found) == [['0', '2'], ['1', '3']]
@@ -48,7 +51,7 @@ def test_a_job_holds_all_runs_that_differ_in_leaves_alone(tiny):
     {'dataset': 'photos'},
     {'likelihood': likelihoods.normal},
     {'steps': 13},
-    {'posterior': posteriors.Point},
+    {'posterior': posteriors.point},
   ],
 )
 def test_what_changes_a_shape_or_a_function_is_another_program(fields, tiny):
@@ -58,43 +61,41 @@ def test_what_changes_a_shape_or_a_function_is_another_program(fields, tiny):
 
 def own(latents, shapes, size, heads):
   """A network of the user's own: who knows where it puts z."""
-  return networks.mlp(latents, shapes, size, heads)
+  return networks.mlp(latents, shapes, size, heads)[:2]
 
 
 @pytest.mark.parametrize('network', [networks.pooled, own])
 def test_sizes_that_a_network_cannot_mask_get_a_job_each(network, tiny):
   ex = dataclasses.replace(tiny, network=network, latents=16)
-  sizes = [ex, dataclasses.replace(ex, latents=32)]
-  assert len({*map(plan.shared, sizes)}) == 2
-  seeds = [ex, dataclasses.replace(ex, seed=1)]
-  assert len({*map(plan.shared, seeds)}) == 1
+  sizes = named(ex, dataclasses.replace(ex, latents=32))
+  assert names(plan.jobs(sizes)) == [['0'], ['1']]
+  seeds = named(ex, dataclasses.replace(ex, seed=1))
+  assert names(plan.jobs(seeds)) == [['0', '1']]
 
 
-@dataclasses.dataclass(frozen=True)
-class Frozen:
-  """A posterior of the user's own that is no NamedTuple."""
-
-  heads = 1
-  z_mean: jax.Array
-  z_log_sigma: jax.Array | None = None
-  z_mask: jax.Array | None = None
+def mixed(latents):
+  """A posterior that mixes latents."""
+  return posteriors.normal(latents)._replace(maskable=False)
 
 
-@dataclasses.dataclass(frozen=True)
-class Unmasked:
-  """One that knows of no mask."""
-
-  heads = 1
-  z_mean: jax.Array
+def flow(latents):
+  """A prior that does."""
+  return priors.standard_normal(latents)._replace(maskable=False)
 
 
-@pytest.mark.parametrize(('posterior', 'jobs'), [(Frozen, 1), (Unmasked, 2)])
-def test_a_posterior_of_any_class_is_masked_if_it_takes_a_mask(
-  posterior, jobs, tiny
-):
-  ex = dataclasses.replace(tiny, posterior=posterior)
-  sizes = [ex, dataclasses.replace(ex, latents=2)]
-  assert len({*map(plan.shared, sizes)}) == jobs
+def judge(latents):
+  """A critic that might."""
+  return networks.Critic(networks.critic(latents).net)
+
+
+@pytest.mark.parametrize(
+  'fields', [{'posterior': mixed}, {'prior': flow}, {'critic': judge}]
+)
+def test_a_factor_that_mixes_latents_gets_a_job_for_each_size(fields, tiny):
+  sizes = [tiny, dataclasses.replace(tiny, latents=2)]
+  assert names(plan.jobs(named(*sizes))) == [['0', '1']]
+  mixed = [dataclasses.replace(ex, **fields) for ex in sizes]
+  assert names(plan.jobs(named(*mixed))) == [['0'], ['1']]
 
 
 def test_one_run_has_all_devices_and_many_have_some_each(tiny):

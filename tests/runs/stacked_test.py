@@ -3,6 +3,8 @@ alone: trained by the functions that a job trains with."""
 
 import dataclasses
 import functools
+import importlib
+import pkgutil
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +12,14 @@ import numpy as np
 import optax
 import pytest
 
-from vae_jax import networks
-from vae_jax.config import grid
+import experiments
+from vae_jax import data, networks
+from vae_jax.config import grid, render
+from vae_jax.config.experiment import RATES
+from vae_jax.config.override import override
 from vae_jax.console import Bar
 from vae_jax.factors import objectives, posteriors, views
+from vae_jax.factors.hyper import Hyper
 from vae_jax.measures import importance, per_example, pooled
 from vae_jax.runs import loop, plan, stacked
 from vae_jax.runs.prepare import initial
@@ -73,10 +79,9 @@ def models(tiny):
     'conditional_vae': dataclasses.replace(tiny, view=views.labelled),
     'adversarial': dataclasses.replace(
       tiny,
-      posterior=posteriors.Point,
+      posterior=posteriors.point,
       objective=objectives.adversarial,
       critic=networks.critic,
-      measures=(per_example.reconstruction,),
       monitor='nll_nats',
     ),
   }
@@ -132,48 +137,82 @@ def test_a_run_in_a_padded_sweep_is_the_run_alone(
     assert_same(found, *trained([one]))
 
 
-HYPER = {
-  'learning_rate': (1e-4, 3e-4),
-  'beta': (0.5, 2.0),
-  'free_bits': (0.0, 3.0),
-  'noise': (0.1, 0.7),
-  'sparsity': (0.0, 0.2),
-  'critic_rate': (1e-4, 3e-4),
-  'seed': (0, 7),
-}
+def in_small(ex, tiny):
+  """What an experiment says of its leaves, with a small network."""
+  kept = ('view', 'objective', 'posterior', 'prior', 'likelihood', 'critic')
+  return dataclasses.replace(
+    changed(tiny, learning_rate=1e-4, optimizer=optax.identity, monitor='loss'),
+    **{name: getattr(ex, name) for name in kept},
+  )
 
 
-def leaf_of(tiny, field):
-  """An experiment in which this number matters."""
-  if field == 'critic_rate':
-    return models(tiny)['adversarial']
-  if field == 'sparsity':
-    return dataclasses.replace(tiny, objective=objectives.sparse)
-  return dataclasses.replace(tiny, view=views.noisy)
+def all_kinds() -> dict:
+  """Every combination of functions with leaves that experiments/ has."""
+  found = {}
+  for module in pkgutil.iter_modules(experiments.__path__):
+    file = importlib.import_module(f'experiments.{module.name}')
+    for member in grid.members(file.experiment, []):
+      leaves = {name: 1.0 for name in member.ex.leaves()}
+      ex = member.ex.bound(Hyper(leaves))
+      parts = ex.view, ex.objective, ex.posterior, ex.prior, ex.critic
+      kind = ' '.join(render(part) for part in parts)
+      found.setdefault(kind, member.ex)
+  return found
+
+
+KINDS = all_kinds()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('field', HYPER)
-def test_sweeping_a_number_is_running_each_of_its_values(
-  field, tiny, tiny_data
+@pytest.mark.parametrize('kind', KINDS)
+def test_sweeping_any_leaf_is_running_each_of_its_values(
+  kind, tiny, monkeypatch
 ):
-  ex = changed(leaf_of(tiny, field), optimizer=optax.identity)
-  rate = {'learning_rate': 1e-4} if field != 'learning_rate' else {}
-  values = HYPER[field]
-  runs = [dataclasses.replace(ex, **rate | {field: v}) for v in values]
+  """A run for each leaf, in which that one is another, all in one program."""
+  rng = np.random.default_rng(0)
+  x = rng.integers(0, 256, (26, 12 * 12), dtype=np.uint8)
+  label = rng.integers(0, 3, 26).astype(np.int32)
+  images = data.Batch(x, label, shape=(12, 12, 1), classes=('a', 'b', 'c'))
+  splits = {'train': images, 'test': images}
+  monkeypatch.setitem(data.EMBEDDED, 'tiny', lambda: splits)
+  base = in_small(KINDS[kind], tiny)
+  runs = [base]
+  for leaf, value in base.leaves().items():
+    new = 3 * value if leaf in RATES else 0.5 * value + 0.3
+    runs.append(base.bound(Hyper(base.leaves() | {leaf: new})))
   found = trained(runs)
-  for one, result in zip(runs, found, strict=True):
+  first = jax.tree.leaves(found[0][1].params)
+  for leaf, one, result in zip(['', *base.leaves()], runs, found, strict=True):
     assert_same(result, *trained([one]))
-  different = [
-    np.abs(a - b).max()
-    for a, b in zip(*(jax.tree.leaves(f[1].params) for f in found), strict=True)
-  ]
-  assert max(different) > 1e-5  # or the number does nothing
+    if leaf and (leaf != 'critic_rate' or base.critic):
+      moved = jax.tree.leaves(result[1].params)
+      different = [
+        np.abs(a - b).max() for a, b in zip(moved, first, strict=True)
+      ]
+      assert max(different) > 1e-6, f'{leaf} does nothing'
 
 
-def test_every_number_of_hyper_is_tested():
-  leaves = {field.name for field in dataclasses.fields(objectives.Hyper)}
-  assert leaves - {'z_mask'} == set(HYPER) - {'seed'}
+@pytest.mark.slow
+def test_sweeping_the_seed_is_running_each(tiny, tiny_data):
+  ex = changed(tiny, optimizer=optax.identity, learning_rate=1e-4)
+  runs = [dataclasses.replace(ex, seed=seed) for seed in (0, 7)]
+  for one, result in zip(runs, trained(runs), strict=True):
+    assert_same(result, *trained([one]))
+
+
+def weighted(
+  model, params, example, key_B, *, f=objectives.elbo, weight: float = 2.0
+):
+  """An objective of the user's own: another with a weight."""
+  values = f(model, params, example, key_B)
+  return values | {'loss': weight * values['loss']}
+
+
+def test_a_leaf_of_the_user_s_own_is_one_program(tiny, tiny_data):
+  ex = changed(tiny, objective=weighted)
+  members = grid.members(ex, ['objective.weight=1|10', 'objective.f.beta=1|2'])
+  [job] = plan.jobs(members)
+  assert len(job.members) == 4
 
 
 @pytest.mark.slow
@@ -190,11 +229,11 @@ def test_runs_lie_on_any_devices_one_by_one_or_side_by_side(
       assert_same(one, two)
 
 
-def explodes(model, params, example, key_B, hyper):
+def explodes(model, params, example, key_B, beta: float = 1.0):
   """The ELBO, which is not a number where beta is 3."""
-  loss, metrics = objectives.elbo(model, params, example, key_B, hyper)
-  bad = jax.numpy.where(hyper.beta == 3, jax.numpy.nan, 0.0)
-  return loss + bad, metrics | {'loss': loss + bad}
+  values = objectives.elbo(model, params, example, key_B, beta)
+  bad = jax.numpy.where(beta == 3, jax.numpy.nan, 0.0)
+  return values | {'loss': values['loss'] + bad}
 
 
 @pytest.mark.slow
@@ -203,7 +242,7 @@ def test_a_run_that_diverges_stays_where_it_was_and_disturbs_nobody(
   stack, tiny, tiny_data
 ):
   ex = changed(tiny, objective=explodes, stack=stack)
-  good, bad = (dataclasses.replace(ex, beta=beta) for beta in (1.0, 3.0))
+  good, bad = (override(ex, f'beta={beta}') for beta in (1.0, 3.0))
   found, undisturbed = trained([good, bad]), trained([good, good])
   same = functools.partial(jax.tree.map, np.testing.assert_array_equal)
   same(found[0][1].params, undisturbed[0][1].params)
@@ -236,7 +275,7 @@ def test_padding_has_the_state_that_its_optimizer_starts_with(tiny, tiny_data):
 @pytest.mark.slow
 def test_measures_of_a_sweep_are_those_of_each_run(tiny, tiny_data):
   measures = (
-    per_example.elbo,
+    tiny.objective,
     per_example.active_latents,
     per_example.kl_per_latent,
     per_example.quality,
@@ -264,8 +303,8 @@ def test_measures_of_a_sweep_are_those_of_each_run(tiny, tiny_data):
       close(found[name], value, atol=1e-6, err_msg=name)
 
 
-def codes(model, params, example, key_B, hyper):
+def codes(model, params, example, key_B):
   """Two numbers of each latent under a name that nobody knows: [B, 2, Z]."""
-  del key_B, hyper
+  del key_B
   z_BZ = model.encode(params, example.seen, example.given).mean
   return {'codes': jnp.stack([z_BZ, z_BZ**2], 1)}

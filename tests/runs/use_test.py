@@ -62,14 +62,14 @@ def report(runs):
 def picture(trained):
   return None
 
-def loss(model, params, example, key_B, hyper):
-  return objectives.elbo(model, params, example, key_B, hyper)
+def loss(model, params, example, key_B):
+  return objectives.elbo(model, params, example, key_B)
 
 def optimizer():
   return optax.scale_by_rss()
 
-def seen(batch, key_B, hyper):
-  return views.clean(batch, key_B, hyper)
+def seen(batch, key_B):
+  return views.clean(batch, key_B)
 """
 
 
@@ -298,7 +298,7 @@ def test_a_classifier_makes_no_images(tiny, grey, tmp_path):
     view=views.labels,
     likelihood=likelihoods.categorical,
     network=functools.partial(networks.classifier, widths=(2,)),
-    posterior=posteriors.Point,
+    posterior=posteriors.point,
   )
   # Of three classes, which are not the colours of an image.
   run_dir = command.fit(

@@ -13,7 +13,7 @@ from vae_jax.runs import loop, prepare
 from vae_jax.training import feed, replicate
 from vae_jax.training.devices import OneRun
 
-SIZED = {'latents': None, 'posterior': posteriors.Point}
+SIZED = {'latents': None, 'posterior': posteriors.point}
 CONVOLUTIONAL = {
   'conv': {'network': functools.partial(networks.conv, widths=(4, 8), dense=8)},
   'pooled': {
@@ -29,7 +29,7 @@ CONVOLUTIONAL = {
   },
   'classifier': {
     'network': networks.classifier, 'view': views.labels,
-    'likelihood': likelihoods.categorical, 'posterior': posteriors.Point,
+    'likelihood': likelihoods.categorical, 'posterior': posteriors.point,
   },
 }  # fmt: skip
 

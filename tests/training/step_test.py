@@ -8,10 +8,18 @@ import optax
 import pytest
 
 from vae_jax import data, networks, training
-from vae_jax.factors import objectives, views
+from vae_jax.config import lookup
+from vae_jax.factors import objectives, schedules, views
+from vae_jax.factors.model import WholeBatch
 from vae_jax.training import feed, pieces
 from vae_jax.training.devices import OneRun
-from vae_jax.training.step import all_finite, example_keys, rate, update
+from vae_jax.training.step import (
+  all_finite,
+  clip,
+  example_keys,
+  rate,
+  update,
+)
 
 SGD = optax.identity
 
@@ -76,43 +84,81 @@ def test_a_batch_in_pieces_gives_the_same_run(
   close(params_cut, params, atol=1e-6)
 
 
-MEANS = [f for f in vars(objectives).values() if getattr(f, 'by_example', 0)]
+OBJECTIVES = lookup.choices(
+  objectives, objectives.elbo, ('model', 'params', 'example', 'key_B')
+)
 
 
 @pytest.mark.slow
 @jax.debug_key_reuse(False)  # the same draws, whole and in pieces
-@pytest.mark.parametrize('objective', {f.__name__: f for f in MEANS}.values())
-def test_an_objective_that_says_so_is_a_mean_over_examples(
-  objective, tiny, batch
-):
-  ex = dataclasses.replace(tiny, critic=networks.critic, beta=0.5)
-  hyper = ex.hyper().replace(sparsity=jnp.float32(0.1))
-  state = training.init(jax.random.key(0), ex, hyper, batch)
+@pytest.mark.parametrize('name', OBJECTIVES)
+def test_an_objective_in_pieces_is_the_whole_one(name, tiny, batch):
+  ex = dataclasses.replace(
+    tiny, critic=networks.critic, objective=OBJECTIVES[name]
+  )
+  state = training.init(jax.random.key(0), ex, ex.hyper(), batch)
   keys = example_keys(jax.random.key(1), 8)
-  example = ex.view(batch.take(np.arange(8)), keys, hyper)
-  loss = functools.partial(objective, ex.model(batch))
-  gradients = jax.jit(
-    functools.partial(pieces.gradients, loss), static_argnames='count'
+  example, model = ex.view(batch.take(np.arange(8)), keys), ex.model(batch)
+  whole = jax.jit(functools.partial(pieces.whole, ex, model))
+  cut = jax.jit(functools.partial(pieces.in_pieces, ex, model, count=4))
+  args = state.params, example, keys
+  close(cut(*args), whole(*args), rtol=1e-4, atol=1e-4)
+
+
+def paired(model, params, example, key_B):
+  """The ELBO, and the distance of each code from the mean of the batch's."""
+  values = objectives.elbo(model, params, example, key_B)
+  z_BZ = model.encode(params, example.seen).mean
+  center = model.gather(z_BZ).mean(0, keepdims=True)
+  distance_B = ((z_BZ - center) ** 2).sum(-1)
+  return values | {'loss': values['loss'] + distance_B}
+
+
+@jax.debug_key_reuse(False)  # the same draws, whole and in pieces
+def test_what_compares_examples_gets_the_whole_batch(tiny, batch, monkeypatch):
+  ex = dataclasses.replace(tiny, objective=paired)
+  state = training.init(jax.random.key(0), ex, ex.hyper(), batch)
+  keys = example_keys(jax.random.key(1), 8)
+  example, model = ex.view(batch.take(np.arange(8)), keys), ex.model(batch)
+  args = model, state.params, example, keys
+  # Pieces because that is faster: then it stays whole.
+  monkeypatch.setattr(pieces, 'cached', lambda *args: 2)
+  found, wanted = (
+    jax.jit(functools.partial(f, ex, model))(*args[1:])
+    for f in (pieces.gradients, pieces.whole)
   )
-  whole, cut = (
-    gradients(state.params, example, keys, hyper, count=n) for n in (1, 4)
-  )
-  close(cut, whole, rtol=1e-4, atol=1e-4)
+  close(found, wanted, rtol=1e-6)
+  # Pieces because the user asks for them.
+  asked = dataclasses.replace(ex, micro_batch=2)
+  with pytest.raises(WholeBatch, match='compares'):
+    pieces.gradients(asked, *args)
+
+
+@pytest.mark.slow
+def test_a_batch_compared_over_devices_is_the_same_batch(tiny, batch, start):
+  ex = dataclasses.replace(tiny, objective=paired, optimizer=SGD)
+  devices = jax.local_devices()
+  losses_1, params_1, _ = trained(ex, batch, start, devices[:1])
+  losses_4, params_4, _ = trained(ex, batch, start, devices)
+  np.testing.assert_allclose(losses_4, losses_1, rtol=1e-5)
+  close(params_4, params_1, atol=1e-6)
 
 
 def test_a_batch_is_cut_as_is_fastest_where_that_is_known(tiny, monkeypatch):
   def cut(b, **fields):
     ex = dataclasses.replace(tiny, network=networks.conv)
-    return pieces.count_of(dataclasses.replace(ex, **fields), (b, *sides, 1))
+    ex = dataclasses.replace(ex, **fields)
+    return pieces.count_of(ex, ex.model(images), (b, *sides, 1))
 
+  images = data.Batch(np.zeros((2, 784), np.uint8), None, (28, 28, 1))
   sides = 28, 28
-  assert networks.conv.cpu_pixels // (28 * 28) == 41
+  conv = dataclasses.replace(tiny, network=networks.conv).model(images)
+  assert conv.network.cpu_pixels // (28 * 28) == 41
   assert [cut(b) for b in (16, 32, 64, 96, 128, 512)] == [1, 1, 2, 3, 4, 16]
   assert cut(120) == 3 and cut(127) == 1  # of 40; none near the size
   assert cut(128, network=functools.partial(networks.conv, dense=8)) == 4
   assert cut(128, network=networks.mlp) == 1
   assert cut(128, micro_batch=1) == 128 and cut(16, micro_batch=16) == 1
-  assert cut(128, objective=lambda *args: objectives.elbo(*args)) == 1
   sides = 64, 64  # so large that the least piece is left
   assert cut(128) == 8
   monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
@@ -148,11 +194,11 @@ def test_sgd_takes_the_gradient_of_the_mean_loss(tiny, batch, start):
 
   def loss(params):
     order = data.order(ex.seed, batch.size, 0, 8)
-    example = ex.view(batch.take(order), example_keys(key_view, 8), hyper)
+    example = ex.view(batch.take(order), example_keys(key_view, 8))
     key_B = example_keys(key_latent, 8)
-    return ex.objective(ex.model(batch), params, example, key_B, hyper)[0]
+    value_B = ex.objective(ex.model(batch), params, example, key_B)
+    return value_B['loss'].mean()
 
-  hyper = ex.hyper()
   value, grads = jax.value_and_grad(loss)(before)
   np.testing.assert_allclose(np.asarray(metrics['loss'])[0], value, rtol=1e-5)
   wanted = jax.tree.map(lambda p, g: p - 0.5 * g, before, grads)
@@ -191,13 +237,13 @@ def test_replicas_stay_identical(ex, batch, start):
       np.testing.assert_array_equal(other, first)
 
 
-def poisoned(model, params, example, key_B, hyper):
+def poisoned(model, params, example, key_B):
   """The ELBO, but NaN whenever the batch's first pixel is bright."""
   from vae_jax.factors import objectives
 
-  loss, metrics = objectives.elbo(model, params, example, key_B, hyper)
+  values = objectives.elbo(model, params, example, key_B)
   bad = jnp.where(example.wanted[0, 0, 0, 0] > 0.9, jnp.nan, 0.0)
-  return loss + bad, metrics | {'loss': loss + bad}
+  return values | {'loss': values['loss'] + bad}
 
 
 def test_a_loss_that_is_not_finite_never_reaches_the_state(tiny, batch, start):
@@ -220,7 +266,7 @@ def test_a_gradient_that_is_not_finite_is_refused_too(tiny, batch):
   grads = jax.tree.map(jnp.ones_like, state.params)
   grads['encoder']['z_mean']['bias'] = jnp.full(3, jnp.inf)
   metrics = {'loss': jnp.float32(1.0)}
-  new, _ = update(tiny, hyper, state, grads, metrics, jnp.bool_(True))
+  new, _ = update(tiny, state, grads, metrics, jnp.bool_(True))
   assert int(new.step) == 0 and int(new.refused) == 1
   for a, b in zip(
     jax.tree.leaves((new.params, new.opt_state)),
@@ -244,9 +290,59 @@ def test_one_value_that_is_not_finite_is_seen(shape):
 
 
 def test_the_critic_has_a_rate_of_its_own(tiny):
-  hyper = dataclasses.replace(tiny, critic_rate=0.25).hyper()
-  assert float(rate('critic', hyper)) == 0.25
-  assert float(rate('encoder', hyper)) == np.float32(1e-3)
+  ex = dataclasses.replace(tiny, critic_rate=0.25)
+  assert rate('critic', ex) == 0.25
+  assert rate('encoder', ex) == 1e-3
+
+
+def test_gradients_are_clipped_by_their_global_norm_and_the_critic_apart():
+  grads = {
+    'encoder': {'a': jnp.array([3.0, 0.0])},
+    'decoder': jnp.array([[4.0]]),
+    'critic': jnp.array([0.0, 6.0]),
+  }
+  found = clip(grads, 1.0)
+  np.testing.assert_allclose(found['encoder']['a'], [0.6, 0], rtol=1e-6)
+  np.testing.assert_allclose(found['decoder'], [[0.8]], rtol=1e-6)
+  np.testing.assert_allclose(found['critic'], [0, 1], rtol=1e-6)
+  small = clip(grads, 5.5)
+  np.testing.assert_array_equal(small['encoder']['a'], [3, 0])
+  np.testing.assert_allclose(small['critic'], [0, 5.5], rtol=1e-6)
+  # As optax, where there is no other player.
+  del grads['critic']
+  wanted, _ = optax.clip_by_global_norm(2.0).update(grads, None)
+  close(clip(grads, 2.0), wanted, rtol=1e-6)
+  zero = jax.tree.map(jnp.zeros_like, grads)
+  close(clip(zero, 2.0), zero, atol=0)
+
+
+@pytest.mark.slow
+def test_a_clipped_step_of_sgd_is_as_long_as_it_may_be(tiny, batch, start):
+  ex = dataclasses.replace(
+    tiny, optimizer=SGD, learning_rate=1.0, clip_norm=0.25
+  )
+  state = training.init(jax.random.key(0), ex, ex.hyper(), batch)
+  step = jax.jit(functools.partial(training.step, ex))
+  new, _ = step(batch, ex.hyper(), state, jnp.arange(8))
+  moved = jax.tree.map(jnp.subtract, new.params, state.params)
+  assert float(optax.tree.norm(moved)) == pytest.approx(0.25, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_schedule_of_the_rate_scales_the_step(tiny, batch):
+  ex = dataclasses.replace(tiny, optimizer=SGD)
+  half = functools.partial(schedules.linear, steps=2)
+  moving = dataclasses.replace(ex, schedule=(('learning_rate', half),))
+  state = training.init(jax.random.key(0), ex, ex.hyper(), batch)
+  state = state.replace(step=jnp.int32(1))
+
+  def moved(ex):
+    step = jax.jit(functools.partial(training.step, ex))
+    new, _ = step(batch, ex.hyper(), state, jnp.arange(8))
+    return jax.tree.map(jnp.subtract, new.params, state.params)
+
+  wanted = jax.tree.map(lambda x: x / 2, moved(ex))
+  close(moved(moving), wanted, rtol=1e-3, atol=1e-7)
 
 
 def test_example_keys_are_distinct_over_the_global_batch():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import types
 import typing
 from collections.abc import Callable
@@ -45,8 +46,17 @@ _count = functools.partial(_plain, low=1, high=2**31 - 1)
 _size = functools.partial(_plain, low=1, high=2**20)
 # Far inside float32: neither 0 nor infinite once they are on the device.
 _rate = functools.partial(_plain, low=1e-12, high=1e12)
-_weight = functools.partial(_plain, low=0.0, high=1e12)
-_measures = 'model params example key_B hyper'
+_measures = 'model params example key_B'
+# The fields whose float arguments are leaves, and the plain leaves.
+LEAF_FIELDS = 'view', 'objective', 'posterior', 'prior'
+RATES = 'learning_rate', 'critic_rate'
+# What some leaves are also called, each a flag of its own.
+SHORT = {
+  'beta': 'objective.beta',
+  'free_bits': 'objective.free_bits',
+  'sparsity': 'objective.sparsity',
+  'noise': 'view.noise',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +71,7 @@ class Experiment:
   view: Callable = _function(
     views.clean,
     'what is seen, wanted and given',
-    'batch key_B hyper',
+    'batch key_B',
     model=True,
   )
   network: Callable = _function(
@@ -71,10 +81,7 @@ class Experiment:
     model=True,
   )
   posterior: Callable = _function(
-    posteriors.Normal,
-    'q(z given x)',
-    'z_mean z_log_sigma z_mask',
-    model=True,
+    posteriors.normal, 'q(z given x)', 'latents', model=True
   )
   prior: Callable = _function(
     priors.standard_normal, 'p(z)', 'latents', model=True
@@ -91,8 +98,14 @@ class Experiment:
   optimizer: Callable = _function(
     optax.scale_by_adam, 'direction of an update, without a rate', ''
   )
-  schedule: Callable = _function(
-    objectives.constant, 'numbers that change over the run', 'hyper step'
+  # Each is (leaf, function of the step): that leaf times what it gives.
+  schedule: tuple[tuple[str, Callable], ...] = dataclasses.field(
+    default=(),
+    metadata={
+      'help': 'leaves that change over the run: LEAF=linear(steps=1000)',
+      'identity': True,
+      'model': False,
+    },
   )
   latents: int | None = _size(
     2, 'size of the code; None: what the network makes of the images'
@@ -105,10 +118,9 @@ class Experiment:
     None, 'training steps, instead of epochs', identity=False
   )
   learning_rate: float = _rate(1e-3, 'step size')
-  beta: float = _weight(1.0, 'weight of the KL')
-  free_bits: float = _weight(0.0, 'bits of KL that cost nothing')
-  noise: float = _weight(0.5, 'standard deviation of added noise')
-  sparsity: float = _weight(0.0, 'weight of the L1 norm of the code')
+  clip_norm: float | None = _rate(
+    None, 'most that the norm of all gradients may be; None: anything'
+  )
   critic_rate: float = _rate(1e-3, 'step size of the critic')
   seed: int = _plain(
     0, 'seed of weights, noise and order', low=0, high=2**32 - 1
@@ -157,7 +169,7 @@ class Experiment:
     (), 'what is measured on the test split', _measures, identity=False
   )
   baselines: tuple[Callable, ...] = _function(
-    (), 'trivial rivals', 'ex train test', identity=False
+    (), 'trivial rivals', 'train test', identity=False
   )
   pictures: tuple[Callable, ...] = _function(
     (), 'figures at the end', 'trained', identity=False
@@ -171,28 +183,61 @@ class Experiment:
     metadata={'help': 'runs to compare', 'identity': False, 'model': False},
   )
 
+  def leaves(self) -> dict[str, float]:
+    """Leaf -> number: the rates of learning, and 'objective.beta' for every
+    float argument of a factor's function, also within its own functions."""
+    values = {name: getattr(self, name) for name in RATES}
+    for field in LEAF_FIELDS:
+      values |= _leaves_of(getattr(self, field), field, self.takes(field))
+    return values
+
   def hyper(self) -> Hyper:
-    """The sweepable numbers as float32 scalars."""
-    names = {f.name for f in dataclasses.fields(Hyper)} - {'z_mask'}
-    return Hyper(**{name: jnp.float32(getattr(self, name)) for name in names})
+    """The leaves as float32 scalars."""
+    return Hyper({k: jnp.float32(v) for k, v in self.leaves().items()})
+
+  def measured(self) -> tuple[Callable, ...]:
+    """All measures: the objective is one."""
+    own, _ = parts(self.objective)
+    others = [f for f in self.measures if parts(f)[0] is not own]
+    return (self.objective, *others)
+
+  def bound(self, hyper: Hyper) -> 'Experiment':
+    """The experiment with these numbers, which may be traced, as its leaves."""
+    changes = {name: hyper.leaves[name] for name in RATES}
+    for field in LEAF_FIELDS:
+      changes[field] = _bound(getattr(self, field), field, hyper.leaves)
+    return dataclasses.replace(self, **changes)
+
+  def scheduled(self, hyper: Hyper, step) -> Hyper:
+    """The numbers after `step` updates."""
+    leaves = dict(hyper.leaves)
+    for name, schedule in self.schedule:
+      leaves[name] = leaves[name] * schedule(step)
+    return hyper.replace(leaves=leaves)
+
+  @staticmethod
+  def takes(field: str) -> tuple[str, ...]:
+    """The arguments with which the program calls a field's function."""
+    return fields()[field].metadata['takes']
 
   def model(self, data, axis=None) -> Model:
     """The factors bound to the shapes of this data's examples."""
     example = example_shapes(self, data)
     shapes = views.Example(*[x and x.shape[1:] for x in example])
     likelihood = self.likelihood()
-    encoder, decoder = self.network(
-      self.latents, shapes, likelihood.size, self.posterior.heads
+    heads = self.posterior(self.latents).heads
+    # Two modules alone are a network too.
+    network = networks.Network(
+      *self.network(self.latents, shapes, likelihood.size, heads)
     )
-    latents = self.latents or code_size(encoder, example)
+    latents = self.latents or code_size(network.encoder, example)
     return Model(
       latents=latents,
-      encoder=encoder,
-      decoder=decoder,
-      posterior=self.posterior,
-      factor=self.prior(latents),
+      network=network,
+      q_factor=self.posterior(latents),
+      p_factor=self.prior(latents),
       likelihood=likelihood,
-      critic_net=self.critic and self.critic(latents),
+      c_factor=self.critic and self.critic(latents),
       precision=self.precision,
       axis=axis,
     )
@@ -209,19 +254,21 @@ def example_shapes(ex: Experiment, data) -> views.Example:
 
   def view(data, key):
     key_B = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(2))
-    return ex.view(data.take(jnp.zeros(2, int)), key_B, ex.hyper())
+    return ex.view(data.take(jnp.zeros(2, int)), key_B)
 
   return jax.eval_shape(view, data, jax.random.key(0))
 
 
 def code_size(encoder, example) -> int:
-  """Latents that an encoder makes of such examples; runs nothing."""
+  """Latents that an encoder makes of such examples, those of its first head;
+  runs nothing."""
 
   def encode(key, seen, given):
     return encoder.init_with_output(key, seen, given)[0]
 
   key = jax.random.key(0)
-  return jax.eval_shape(encode, key, example.seen, example.given)[0].shape[-1]
+  stats = jax.eval_shape(encode, key, example.seen, example.given)
+  return next(iter(stats.values())).shape[-1]
 
 
 def sized(ex: Experiment, data) -> Experiment:
@@ -248,10 +295,43 @@ def alternatives(hint) -> tuple:
 
 def plain_fields() -> list[dataclasses.Field]:
   """The fields that hold a number or a word, each a flag of its own."""
-  several = {'arms', *(f.name for f in function_fields())}
+  several = {'arms', 'schedule', *(f.name for f in function_fields())}
   return [f for f in fields().values() if f.name not in several]
 
 
 def function_fields() -> list[dataclasses.Field]:
   """The fields that hold functions: changed by --set."""
   return [f for f in fields().values() if 'takes' in f.metadata]
+
+
+def _leaves_of(f, path: str, takes=()) -> dict[str, float]:
+  base, keywords = parts(f)
+  values = {}
+  for name, parameter in inspect.signature(base).parameters.items():
+    value = keywords.get(name, parameter.default)
+    if name in takes or value is parameter.empty:
+      continue
+    if isinstance(value, float):
+      values[f'{path}.{name}'] = value
+    elif inspect.isfunction(parts(value)[0]):
+      values |= _leaves_of(value, f'{path}.{name}')
+  return values
+
+
+def _bound(f, path: str, leaves: dict):
+  base, keywords = parts(f)
+  own = {}
+  for name, parameter in inspect.signature(base).parameters.items():
+    value, at = keywords.get(name, parameter.default), f'{path}.{name}'
+    if at in leaves:
+      own[name] = leaves[at]
+    elif any(leaf.startswith(f'{at}.') for leaf in leaves):
+      own[name] = _bound(value, at, leaves)
+  return functools.partial(base, **keywords | own) if own else f
+
+
+def parts(f) -> tuple[Callable, dict]:
+  """The function under a keyword partial, and the keywords."""
+  if isinstance(f, functools.partial):
+    return f.func, dict(f.keywords)
+  return f, {}

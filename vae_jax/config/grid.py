@@ -12,12 +12,13 @@ import re
 from typing import NamedTuple
 
 from vae_jax.config.experiment import (
+  SHORT,
   ConfigError,
   Experiment,
   fields,
   plain_fields,
 )
-from vae_jax.config.override import override
+from vae_jax.config.override import has, override
 from vae_jax.config.text import rendered
 
 
@@ -55,6 +56,7 @@ def members(ex: Experiment, changes: list[str]) -> list[Member]:
       by_text.setdefault(str(rendered(member.ex)), member)
   for axis in axes:
     if not used & set(axis):
+      override(ex, axis[0])  # or no arm has such an argument
       raise ConfigError(
         f'every arm has a {path_of(axis[0])} of its own, {axis[0]} changes '
         f'none: choose among the arms with --arms'
@@ -68,8 +70,12 @@ def member_of(ex: Experiment, arm, point, axes) -> Member:
   ex = dataclasses.replace(ex, arms=())
   for change in own:
     ex = override(ex, change)
-  kept = {p for p in map(path_of, own) if fixed(p)}
-  taken = [change for change in point if path_of(change) not in kept]
+  kept = {full(p) for p in map(path_of, own) if fixed(p)}
+  taken = [
+    change
+    for change in point
+    if full(path_of(change)) not in kept and not (name and lacks(ex, change))
+  ]
   for change in taken:
     ex = override(ex, change)
   several = [change for axis in axes if len(axis) > 1 for change in axis]
@@ -85,20 +91,26 @@ def member_of(ex: Experiment, arm, point, axes) -> Member:
   )
 
 
+def lacks(ex: Experiment, change: str) -> bool:
+  """Whether this is the number of an argument that ex has not."""
+  path = path_of(change)
+  return path in SHORT and not has(ex, SHORT[path])
+
+
 def lists(changes: list[str]) -> dict[str, list[str]]:
   """Path -> its assignments, one for each value; the last one given counts."""
   by_path = {}
   for change in changes:
     path, equals, text = (part.strip() for part in change.partition('='))
-    by_path.pop(path, None)
+    by_path.pop(full(path), None)
     values = split(path, text) if equals else [text]
-    by_path[path] = [f'{path}{equals}{value.strip()}' for value in values]
+    by_path[full(path)] = [f'{path}{equals}{value.strip()}' for value in values]
   return by_path
 
 
 def split(path: str, text: str) -> list[str]:
   """The values of a list: 'a,b' of a plain field, 'a|b' of any other."""
-  if path not in {'arms', *(field.name for field in plain_fields())}:
+  if path not in {'arms', *SHORT, *(f.name for f in plain_fields())}:
     return text.split('|')
   return [text] if is_path(path, text) else text.split(',')
 
@@ -112,6 +124,11 @@ def fixed(path: str) -> bool:
   """Whether a path makes a run what it is, unlike how long it trains."""
   field = fields().get(path)
   return field is None or field.metadata['identity']
+
+
+def full(path: str) -> str:
+  """'objective.beta' of 'beta'."""
+  return SHORT.get(path, path)
 
 
 def path_of(change: str) -> str:

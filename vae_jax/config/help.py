@@ -4,6 +4,8 @@ import textwrap
 
 from vae_jax.config import lookup
 from vae_jax.config.experiment import (
+  RATES,
+  SHORT,
   Experiment,
   function_fields,
   plain_fields,
@@ -11,6 +13,7 @@ from vae_jax.config.experiment import (
 from vae_jax.config.experiment import fields as all_fields
 from vae_jax.config.text import render
 from vae_jax.console import nearest
+from vae_jax.factors import schedules
 
 USES = ('embed', 'reconstruct', 'generate')  # of a trained model
 MODES = ('train', 'evaluate', 'benchmark', *USES)
@@ -36,9 +39,16 @@ def unknown_flag(name: str) -> str:
   """What to say of a flag that does not exist."""
   if name.partition('.')[0] in all_fields():
     return f'unknown flag --{name}: use --set={name}=VALUE'
-  names = [*FLAGS, *(f.name for f in plain_fields())]
+  names = [*FLAGS, *fields_with_flags()]
   there = ', '.join(f'--{known}' for known in names)
   return f'unknown flag --{name}{nearest(name, names, "--")}: there are {there}'
+
+
+def fields_with_flags() -> dict[str, str]:
+  """Name -> text of the flags that change an experiment: its numbers and words,
+  and what some arguments are called in short."""
+  texts = {f.name: f.metadata['help'] for f in plain_fields()}
+  return texts | {name: f'{path}, in short' for name, path in SHORT.items()}
 
 
 def text(examples: str, ex: Experiment, name: str | None) -> str:
@@ -60,15 +70,22 @@ def flags(ex: Experiment) -> list[str]:
 
 def fields(ex: Experiment, of: str = '') -> list[str]:
   """Lines on every field: what it is, its value, what else it could be."""
-  lines = ['', f'Numbers and words{of}:']
-  for field in plain_fields():
-    text = f'{field.metadata["help"]} ({getattr(ex, field.name)})'
-    lines.append(entry(f'--{field.name}', text))
+  lines, leaves = ['', f'Numbers and words{of}:'], ex.leaves()
+  for name, text in fields_with_flags().items():
+    # What is short for an argument that this experiment has not has no value.
+    there = leaves.get(SHORT[name], '-') if name in SHORT else getattr(ex, name)
+    lines.append(entry(f'--{name}', f'{text} ({there})'))
   lines += ['', f'Functions{of}, changed with --set:']
   for field in function_fields():
     text = f'{field.metadata["help"]}: {render(getattr(ex, field.name))}'
     lines.append(entry(field.name, text + among(field)))
-  return lines
+  text = all_fields()['schedule'].metadata['help'] + ': ' + render(ex.schedule)
+  offered = lookup.choices(schedules, schedules.linear, ('step',))
+  text += f' (of {lookup.listed(offered, "linear")})'
+  lines += [entry('schedule', text), '']
+  lines += [f'Arguments{of} that a sweep varies in one program, with --set:']
+  numbers = [f'{k}={v}' for k, v in leaves.items() if k not in RATES]
+  return [*lines, textwrap.indent(textwrap.fill(', '.join(numbers), 78), '  ')]
 
 
 def entry(name: str, text: str) -> str:

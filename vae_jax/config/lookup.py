@@ -6,6 +6,7 @@ import typing
 
 from vae_jax.config.experiment import ConfigError
 from vae_jax.config.text import (
+  current,
   module,
   module_name,
   own_files,
@@ -30,11 +31,12 @@ def function(text: str, like, takes: tuple[str, ...], path: str):
 
   Raises ConfigError naming those that fit there, or anywhere.
   """
-  home, _, name = text.rpartition('.')
-  if not home and like is None:
+  if '.' not in text and like is None:
     raise ConfigError(f'{path}={text}: say module.name, as in objectives.elbo')
+  full = text if '.' in text else f'{module_name(parts(like)[0])}.{text}'
+  home, _, name = current(full).rpartition('.')
   try:
-    here = module(home) if home else home_of(like)
+    here = module(home)
   except ImportError:
     here = None
   value = getattr(here, name, None)
@@ -128,9 +130,10 @@ def listed(offered: dict, name: str, most: int = 12) -> str:
   return ', '.join(render(f) for f in offered.values())
 
 
-def hints(f) -> dict:
-  """The annotations of a function; none if they do not resolve."""
+def hints(f, extras: bool = False) -> dict:
+  """The annotations of a function, with `extras` as they were written; none if
+  they do not resolve."""
   try:
-    return typing.get_type_hints(f)
+    return typing.get_type_hints(f, include_extras=extras)
   except (NameError, TypeError, AttributeError):
     return {}

@@ -9,15 +9,19 @@ import types
 import typing
 
 from vae_jax.config.experiment import (
+  LEAF_FIELDS,
+  SHORT,
   ConfigError,
   Experiment,
   alternatives,
   fields,
+  parts,
   plain_fields,
   types_of,
 )
 from vae_jax.config.lookup import function, hints, required, value_named
-from vae_jax.config.text import parts, render
+from vae_jax.config.text import render
+from vae_jax.factors import schedules
 
 WORDS = {
   int: 'a whole number',
@@ -35,13 +39,17 @@ def override(ex: Experiment, assignment: str) -> Experiment:
     raise ConfigError(f'{assignment!r} is not of the form FIELD=VALUE')
   if not text:
     raise ConfigError(f'{path}= needs a value')
-  name, *names = path.split('.')
-  field = value_named(name, fields(), 'field')
+  if path in SHORT:
+    check_short(ex, path)
+  name, *names = SHORT.get(path, path).split('.')
+  field = value_named(name, fields() | dict.fromkeys(SHORT), 'field')
   old = getattr(ex, name)
   if name == 'arms':
     new = picked(text, old)
+  elif name == 'schedule':
+    new = scheduled(ex, '.'.join(names), text)
   elif names:
-    new = nested(old, names, text, path)
+    new = nested(old, names, text, path, field.metadata.get('takes', ()))
   elif field in plain_fields():
     new = plain(field, text)
   elif text == 'None' and types.NoneType in types_of(name):
@@ -49,8 +57,66 @@ def override(ex: Experiment, assignment: str) -> Experiment:
   elif isinstance(old, tuple):
     new = several(text, old, field)
   else:
-    new = function(text, field.default or old, field.metadata['takes'], name)
+    new = called(text, field.default or old, field.metadata['takes'], name)
   return dataclasses.replace(ex, **{name: new})
+
+
+def check_short(ex: Experiment, name: str):
+  """ConfigError if what this is short for does not exist in ex."""
+  if not has(ex, SHORT[name]):
+    field, argument = SHORT[name].split('.')
+    f = render(parts(getattr(ex, field))[0])
+    raise ConfigError(
+      f'{name} is {SHORT[name]}, and {f} has no {argument}: the numbers of '
+      f'this experiment are {", ".join(ex.leaves())}'
+    )
+
+
+def has(ex: Experiment, path: str) -> bool:
+  """Whether FIELD.ARGUMENT is an argument of the function in that field."""
+  field, argument = path.split('.')
+  return argument in inspect.signature(getattr(ex, field)).parameters
+
+
+def scheduled(ex: Experiment, leaf: str, text: str) -> tuple:
+  """The schedules of ex with this one for the leaf, or without one for it;
+  without any if no leaf is named and the text is None."""
+  leaf = SHORT.get(leaf, leaf)
+  if not leaf and text == 'None':
+    return ()
+  if not leaf:
+    raise ConfigError(
+      f'schedule={text}: say of what, as in schedule.{next(iter(ex.leaves()))}='
+      f'{text}'
+    )
+  value_named(leaf, ex.leaves(), 'number')
+  others = tuple(pair for pair in ex.schedule if pair[0] != leaf)
+  if text == 'None':
+    return others
+  path = f'schedule.{leaf}'
+  return (*others, (leaf, called(text, schedules.linear, ('step',), path)))
+
+
+def called(text: str, like, takes: tuple[str, ...], path: str):
+  """The function that 'noisy' or 'noisy(noise=0.3)' means."""
+  node = parsed(text)
+  if not isinstance(node, ast.Call):
+    return function(text, like, takes, path)
+  f = function(ast.unparse(node.func), like, takes, path)
+  if node.args or any(keyword.arg is None for keyword in node.keywords):
+    raise ConfigError(f'{path}={text}: give arguments by name, as in f(a=1)')
+  for keyword in node.keywords:
+    value, at = ast.unparse(keyword.value), f'{path}.{keyword.arg}'
+    f = nested(f, [keyword.arg], value, at, takes)
+  return f
+
+
+def parsed(text: str):
+  """A text as an expression; None if it is none."""
+  try:
+    return ast.parse(text.strip(), mode='eval').body
+  except (ValueError, SyntaxError, MemoryError, RecursionError):
+    return None
 
 
 def picked(text: str, arms: tuple) -> tuple:
@@ -64,12 +130,17 @@ def plain(field, text: str):
   """The number or word that `text` means for this field, in its range."""
   value = parse(text, types_of(field.name), field.name)
   low, high = field.metadata['low'], field.metadata['high']
-  # Written so that NaN fails too.
-  if isinstance(value, int | float) and not low <= value <= high:
-    raise ConfigError(
-      f'{field.name} must be from {low:.10g} to {high:.10g}, not {text:.60}'
-    )
+  if isinstance(value, int | float):
+    check_range(value, low, high, field.name, text)
   return value
+
+
+def check_range(value, low, high, name: str, text: str):
+  """ConfigError unless low <= value <= high: NaN fails too."""
+  if not low <= value <= high:
+    raise ConfigError(
+      f'{name} must be from {low:.10g} to {high:.10g}, not {text:.60}'
+    )
 
 
 def parse(text: str, allowed: tuple, name: str):
@@ -116,44 +187,46 @@ def describe(kind) -> str:
   return 'a tuple of finite numbers, as in (0.5,)'
 
 
-def nested(f, names, text: str, path: str):
-  """f with its argument names[0] changed, or an argument of that."""
+def nested(f, names, text: str, path: str, takes: tuple[str, ...]):
+  """f, called with what `takes` names, with its argument names[0] changed, or
+  an argument of that."""
   if not callable(f):
     raise ConfigError(f'{path}: {render(f)} has no arguments')
   base, keywords = parts(f)
-  parameters = settable(base, path)
+  parameters = settable(base, takes)
   parameter = value_named(
     names[0], parameters, 'argument', f' of {render(base)}'
   )
   old = keywords.get(names[0], parameter.default)
   if len(names) > 1:
-    new = nested(old, names[1:], text, path)
+    takes = required(old) if callable(old) else ()
+    new = nested(old, names[1:], text, path, takes)
   elif callable(old):
-    new = function(text, old, required(old), path)
+    new = called(text, old, required(old), path)
   else:
     new = argument(text, base, parameter, path)
   return functools.partial(base, **{**keywords, names[0]: new})
 
 
-def settable(f, path: str) -> dict[str, inspect.Parameter]:
-  """The arguments of a field's function that are the user's: those with a
-  default which the program does not pass itself."""
-  field = fields()[path.split('.')[0]]
+def settable(f, takes: tuple[str, ...]) -> dict[str, inspect.Parameter]:
+  """The arguments of a function that are the user's: those with a default which
+  the program does not pass itself."""
   return {
     name: parameter
     for name, parameter in inspect.signature(f).parameters.items()
-    if parameter.default is not inspect.Parameter.empty
-    and name not in field.metadata.get('takes', ())
+    if parameter.default is not inspect.Parameter.empty and name not in takes
   }
 
 
 def argument(text: str, f, parameter, path: str):
   """The plain value that `text` means for this argument of f."""
   value = parse(text, argument_types(f, parameter), path)
-  if isinstance(value, float) and not math.isfinite(value):
-    raise ConfigError(f'{path} must be finite, not {text}')
-  # A network's whole numbers are sizes; elsewhere 0 may be a time or an index.
-  low = 1 if path.startswith('network.') else 0
+  if isinstance(value, float):
+    if not math.isfinite(value):
+      raise ConfigError(f'{path} must be finite, not {text}')
+    check_range(value, *bounds(f, parameter, path), path, text)
+  # Those of networks and schedules are sizes; elsewhere 0 may be an index.
+  low = 1 if path.startswith(('network.', 'schedule.')) else 0
   if type(value) is int and value < low <= (parameter.default or low):
     raise ConfigError(f'{path} must be {low} or more, not {text:.60}')
   return value
@@ -174,8 +247,21 @@ def argument_types(f, parameter) -> tuple:
   return (type(default),) if type(default) in WORDS else (str,)
 
 
+def bounds(f, parameter, path: str) -> tuple[float, float]:
+  """The least and the largest number that an argument may be, by Annotated."""
+  hint = hints(f, extras=True).get(parameter.name)
+  if typing.get_origin(hint) is typing.Annotated:
+    return hint.__metadata__
+  if path.split('.')[0] in LEAF_FIELDS:
+    return -1e12, 1e12  # far inside float32, in which the program computes
+  return -math.inf, math.inf
+
+
 def several(text: str, old: tuple, field) -> tuple:
-  """A tuple of functions: 'per_example.elbo, per_example.quality'."""
-  names = [name.strip() for name in text.strip('()').split(',')]
+  """A tuple of functions: 'per_example.quality, per_example.accuracy'."""
   like, takes = old[0] if old else None, field.metadata['takes']
-  return tuple(function(n, like, takes, field.name) for n in names if n)
+  node = parsed(text)
+  each = [text]
+  if isinstance(node, ast.Tuple):
+    each = map(ast.unparse, node.elts)
+  return tuple(called(one, like, takes, field.name) for one in each)

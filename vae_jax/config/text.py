@@ -9,28 +9,39 @@ import ast
 import functools
 import importlib
 import importlib.util
+import inspect
 import pathlib
 import re
 import sys
 import sysconfig
-from collections.abc import Callable
 
-from vae_jax.config.experiment import ConfigError, Experiment, fields
+from vae_jax.config.experiment import (
+  SHORT,
+  ConfigError,
+  Experiment,
+  fields,
+  parts,
+)
 
 ROOT = pathlib.Path(__file__).parent.parent
-# What files are called now that older run directories name otherwise.
+# What files, and functions in them, are called now that older run directories
+# name otherwise.
 MOVED = {
   'evaluate': 'per_example',
   'latent_pictures': 'walks',
   'reports': 'claims',
 }
-
-
-def parts(f) -> tuple[Callable, dict]:
-  """The function under a keyword partial, and the keywords."""
-  if isinstance(f, functools.partial):
-    return f.func, dict(f.keywords)
-  return f, {}
+RENAMED = {
+  'per_example.elbo': 'objectives.elbo',
+  'per_example.reconstruction': 'objectives.reconstruction',
+  'per_example.mistaken_elbo': 'objectives.mistaken_elbo',
+  'posteriors.Normal': 'posteriors.normal',
+  'posteriors.Point': 'posteriors.point',
+}
+ERRORS = (
+  *(ValueError, SyntaxError, TypeError, ImportError, AttributeError),
+  *(RecursionError, MemoryError),
+)
 
 
 def name_of(f) -> str:
@@ -114,17 +125,14 @@ def restored(texts: dict[str, str], model_only: bool = False) -> Experiment:
   Raises ConfigError naming the field that does not say what it said.
   """
   values = {}
-  for name, text in texts.items():
+  for name, text in modern(texts).items():
     if name not in fields():
       raise ConfigError(f'this version has no field {name!r}')
     if model_only and not fields()[name].metadata['model']:
       continue
     try:
       values[name] = _value(ast.parse(text, mode='eval').body)
-    except (
-      *(ValueError, SyntaxError, TypeError, ImportError, AttributeError),
-      *(RecursionError, MemoryError),
-    ) as error:
+    except ERRORS as error:
       raise ConfigError(f'{name}={text:.200} cannot be had: {error}') from error
   return Experiment(**values)
 
@@ -137,27 +145,77 @@ def _value(node):
     keywords = {keyword.arg: _value(keyword.value) for keyword in node.keywords}
     return functools.partial(_value(node.func), **keywords)
   if isinstance(node, ast.Attribute):
-    return getattr(module(ast.unparse(node.value)), node.attr)
+    home, _, name = current(ast.unparse(node)).rpartition('.')
+    return getattr(module(home), name)
   return ast.literal_eval(node)
 
 
 def current(text: str) -> str:
-  """A rendered text, or an assignment, with modules as they are called now."""
-  old = '|'.join(MOVED)
-  return re.sub(
-    rf'(?<![\w.])({old})(?=\.\w)', lambda match: MOVED[match[1]], text
-  )
+  """A rendered text, or an assignment, with files and functions as they are
+  called now."""
+  for old, new in (MOVED | RENAMED).items():
+    after = r'(?=\.\w)' if old in MOVED else r'(?![\w.])'
+    text = re.sub(rf'(?<![\w.]){re.escape(old)}{after}', new, text)
+  return text
+
+
+def modern(texts: dict[str, str]) -> dict[str, str]:
+  """The texts of an older run with the fields of today: some numbers were
+  fields of their own that are now arguments of a function."""
+  texts = dict(texts)
+  if texts.get('schedule') == 'objectives.constant':
+    texts['schedule'] = '()'
+  for name, path in SHORT.items():
+    number, (field, argument) = texts.pop(name, None), path.split('.')
+    if number is not None and field in texts:
+      texts[field] = _with_argument(texts[field], argument, number)
+  return texts
+
+
+def _with_argument(text: str, argument: str, number: str) -> str:
+  """The text of a function with this argument, if it takes it."""
+  try:
+    f = _value(ast.parse(text, mode='eval').body)
+    takes = argument in inspect.signature(parts(f)[0]).parameters
+    value = ast.literal_eval(number)
+  except ERRORS:  # said where the function is made
+    return text
+  return render(functools.partial(f, **{argument: value})) if takes else text
 
 
 def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
-  """Fields, among those that make a run what it is, that are not the same; a
-  field that is younger than the old text had its default."""
+  """Fields, among those that make a run what it is, that do not mean the same;
+  a field that is younger than the old text had its default."""
+  was = modern(old)
   was = {
-    name: current(old.get(name, render(field.default)))
+    name: current(was.get(name, render(field.default)))
     for name, field in fields().items()
   }
   return [
     f'{name} was {was[name]}, now {new[name]}'
     for name, field in fields().items()
-    if field.metadata['identity'] and was[name] != new[name]
+    if field.metadata['identity'] and _meaning(was[name]) != _meaning(new[name])
   ]
+
+
+def _meaning(text: str) -> str:
+  """The text with every float argument that a function has by default."""
+  try:
+    return render(_spelled(_value(ast.parse(text, mode='eval').body)))
+  except ERRORS:
+    return text
+
+
+def _spelled(value):
+  if isinstance(value, tuple):
+    return tuple(map(_spelled, value))
+  base, keywords = parts(value)
+  if not inspect.isfunction(base):
+    return value
+  floats = {
+    name: parameter.default
+    for name, parameter in inspect.signature(base).parameters.items()
+    if isinstance(parameter.default, float)
+  }
+  given = {name: _spelled(inner) for name, inner in keywords.items()}
+  return functools.partial(base, **floats | given)

@@ -1,17 +1,21 @@
 """The numbers of an experiment that are arrays in the compiled step."""
 
+from typing import Annotated
+
 import flax.struct
 import jax
+
+# Of arguments that are weights or widths; far inside float32.
+Positive = Annotated[float, 0.0, 1e12]
 
 
 @flax.struct.dataclass
 class Hyper:
-  """The numbers that a sweep may vary without compiling again."""
+  """Leaf -> number: what a sweep may vary without compiling again.
 
-  learning_rate: jax.Array
-  beta: jax.Array
-  free_bits: jax.Array
-  noise: jax.Array
-  sparsity: jax.Array
-  critic_rate: jax.Array
+  A leaf is a float argument of the view, objective, posterior or prior,
+  'objective.beta', or one of the rates of learning.
+  """
+
+  leaves: dict[str, jax.Array]
   z_mask: jax.Array | None = None  # [Z] of 0 and 1

@@ -1,7 +1,8 @@
 """What is minimised: nats per example, sums over pixels and latents.
 
-An objective is (model, params, example, key_B, hyper) -> (loss, metrics). The
-loss is a mean over the batch of per-example values; beta = 1 is the ELBO.
+An objective is a measure with a loss: (model, params, example, key_B) ->
+{'loss': [B], ...: [B]}, of which the step takes the mean; beta = 1 is the ELBO.
+One that compares examples does so through model.gather, which says so.
 """
 
 import math
@@ -10,30 +11,27 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.factors.hyper import Hyper
+from vae_jax.factors.hyper import Positive
 from vae_jax.images import ssim
 
 
-def constant(hyper: Hyper, step) -> Hyper:
-  """The schedule that changes nothing."""
-  del step
-  return hyper
-
-
-def elbo(model, params, example, key_B, hyper: Hyper):
+def elbo(
+  model,
+  params,
+  example,
+  key_B,
+  beta: Positive = 1.0,
+  free_bits: Positive = 0.0,
+):
   """-ELBO with beta and free bits (Kingma & Welling 2014, eq. 10; Higgins et
   al. 2017; free bits on the whole KL as in Roberts et al. 2018)."""
   z_BZ, kl_BG = model.infer(params, example, key_B)
   outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
   nll_B = -model.log_likelihood(outputs, example.wanted)
   kl_B = kl_BG.sum(-1)
-  loss_B = nll_B + hyper.beta * above_free_bits(kl_B, hyper.free_bits)
-  return loss_B.mean(), {
-    'loss': loss_B.mean(),
-    'nelbo_nats': (nll_B + kl_B).mean(),
-    'nll_nats': nll_B.mean(),
-    'kl_nats': kl_B.mean(),
-  }
+  loss_B = nll_B + beta * above_free_bits(kl_B, free_bits)
+  parts = {'nelbo_nats': nll_B + kl_B, 'nll_nats': nll_B, 'kl_nats': kl_B}
+  return {'loss': loss_B} | parts
 
 
 def above_free_bits(kl_B, free_bits):
@@ -42,47 +40,47 @@ def above_free_bits(kl_B, free_bits):
   return jnp.where(free_bits > 0, paid_B, kl_B)
 
 
-def reconstruction(model, params, example, key_B, hyper: Hyper):
-  """-log p(wanted given the code): what a plain autoencoder minimises."""
-  del hyper
+def reconstruction(model, params, example, key_B):
+  """-log p(wanted given the code): what a plain autoencoder minimises; the same
+  per pixel beside it."""
   z_BZ, _ = model.infer(params, example, key_B)
   outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
   nll_B = -model.log_likelihood(outputs, example.wanted)
-  return nll_B.mean(), {'loss': nll_B.mean(), 'nll_nats': nll_B.mean()}
+  per_pixel_B = nll_B / example.wanted[0].size
+  return {'loss': nll_B, 'nll_nats': nll_B, 'nll_nats_per_pixel': per_pixel_B}
 
 
-def structural(model, params, example, key_B, hyper: Hyper):
+def structural(model, params, example, key_B):
   """1 - SSIM of the mean image, times the number of pixels: no likelihood, and
   not in nats, but of a size with them (Snell et al. 2017)."""
-  del hyper
   z_BZ, _ = model.infer(params, example, key_B)
   outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
   image_BHWC = model.likelihood.mean(outputs)
   loss_B = example.wanted[0].size * (1 - ssim(image_BHWC, example.wanted))
-  return loss_B.mean(), {'loss': loss_B.mean()}
+  return {'loss': loss_B}
 
 
-def sparse(model, params, example, key_B, hyper: Hyper):
-  """Reconstruction plus hyper.sparsity nats for each unit of the code's L1
+def sparse(model, params, example, key_B, sparsity: Positive = 0.0):
+  """Reconstruction plus `sparsity` nats for each unit of the code's L1
   norm (Keras's activity regularizer)."""
   z_BZ, _ = model.infer(params, example, key_B)
   outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
   nll_B = -model.log_likelihood(outputs, example.wanted)
   l1_B = jnp.abs(z_BZ).sum(-1)
-  loss_B = nll_B + hyper.sparsity * l1_B
-  return loss_B.mean(), {
-    'loss': loss_B.mean(),
-    'nll_nats': nll_B.mean(),
-    'mean_activation': l1_B.mean() / model.active,
+  return {
+    'loss': nll_B + sparsity * l1_B,
+    'nll_nats': nll_B,
+    'nll_nats_per_pixel': nll_B / example.wanted[0].size,
+    'mean_activation': l1_B / model.active,
   }
 
 
-def adversarial(model, params, example, key_B, hyper: Hyper):
+def adversarial(model, params, example, key_B, beta: Positive = 1.0):
   """Reconstruction by codes that a critic cannot tell from draws of the prior
   (Makhzani et al. 2015): three losses that share no gradient, in one sum.
 
-  The critic learns to tell them apart; the encoder, weighted by hyper.beta,
-  to have its codes taken for draws. Where neither gains any more, critic_nats
+  The critic learns to tell them apart; the encoder, weighted by beta, to
+  have its codes taken for draws. Where neither gains any more, critic_nats
   is 2 ln 2, generator_nats ln 2 and critic_accuracy 0.5.
   """
   key_q, key_p = jax.vmap(lambda key: tuple(jax.random.split(key, 2)))(key_B)
@@ -98,18 +96,17 @@ def adversarial(model, params, example, key_B, hyper: Hyper):
   fooled_B = model.critic(lax.stop_gradient(params), z_BZ)
   generator_B = jax.nn.softplus(-fooled_B)  # the one that does not saturate
 
-  loss_B = nll_B + hyper.beta * generator_B + critic_B
-  right_B = 0.5 * (real_B > 0) + 0.5 * (fake_B < 0)
-  return loss_B.mean(), {
-    'loss': loss_B.mean(),
-    'nll_nats': nll_B.mean(),
-    'critic_nats': critic_B.mean(),
-    'generator_nats': generator_B.mean(),
-    'critic_accuracy': right_B.mean(),
+  return {
+    'loss': nll_B + beta * generator_B + critic_B,
+    'nll_nats': nll_B,
+    'nll_nats_per_pixel': nll_B / example.wanted[0].size,
+    'critic_nats': critic_B,
+    'generator_nats': generator_B,
+    'critic_accuracy': 0.5 * (real_B > 0) + 0.5 * (fake_B < 0),
   }
 
 
-def mistaken_elbo(model, params, example, key_B, hyper: Hyper):
+def mistaken_elbo(model, params, example, key_B):
   """WRONG, kept to compare with the figures of the Keras examples, and not to
   be used for anything else.
 
@@ -117,30 +114,12 @@ def mistaken_elbo(model, params, example, key_B, hyper: Hyper):
   log VARIANCE while the draws take it for a log standard deviation: it is the
   KL of no distribution that anything here draws from. No bound on log p(x).
   """
-  del hyper
-  error_B, kl_B = mistaken_parts(model, params, example, key_B)
-  loss = (error_B + kl_B).mean()
-  return loss, {
-    'loss': loss,
-    'squared_error': error_B.mean(),
-    'mistaken_kl': kl_B.mean(),
-  }
-
-
-def mistaken_parts(model, params, example, key_B):
-  """Summed squared error of the mean image, and mistaken_elbo's KL: [B]."""
   q = model.encode(params, example.seen, example.given)
   z_BZ = q.sample(key_B)
   outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
   difference = example.wanted - model.likelihood.mean(outputs)
   error_B = (difference.reshape(len(z_BZ), -1) ** 2).sum(-1)
   s_BZ = q.z_log_sigma
-  kl_BZ = -0.5 * (1 + s_BZ - q.z_mean**2 - jnp.exp(s_BZ))
-  return error_B, kl_BZ.sum(-1)
-
-
-# Each is a mean over examples, and so the mean of that of pieces of a batch. A
-# function of the user's own does not say so: it may compare examples.
-_MEANS = elbo, reconstruction, structural, sparse, adversarial, mistaken_elbo
-for _f in _MEANS:
-  _f.by_example = True
+  kl_B = -0.5 * (1 + s_BZ - q.z_mean**2 - jnp.exp(s_BZ)).sum(-1)
+  loss_B = error_B + kl_B
+  return {'loss': loss_B, 'squared_error': error_B, 'mistaken_kl': kl_B}

@@ -1,6 +1,6 @@
 """What the network sees, what it must produce and what it is given.
 
-A view is a pure function (batch, key_B, hyper) -> Example.
+A view is a pure function (batch, key_B) -> Example.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.factors.hyper import Hyper
+from vae_jax.factors.hyper import Positive
 from vae_jax.images import area_means
 
 
@@ -21,23 +21,23 @@ class Example(NamedTuple):
   given: jax.Array | None = None
 
 
-def clean(batch, key_B, hyper: Hyper) -> Example:
+def clean(batch, key_B) -> Example:
   """Sees the image and must reproduce it."""
-  del key_B, hyper
+  del key_B
   x_BHWC = batch.images()
   return Example(seen=x_BHWC, wanted=x_BHWC)
 
 
-def noisy(batch, key_B, hyper: Hyper, shift: float = 0.5) -> Example:
-  """Sees the image plus N(shift, hyper.noise), clipped to [0, 1]; must produce
+def noisy(batch, key_B, noise: Positive = 0.5, shift: float = 0.5) -> Example:
+  """Sees the image plus N(shift, noise), clipped to [0, 1]; must produce
   the clean one. Fresh noise for every key, so for every step."""
   x_BHWC = batch.images()
   draw = jax.vmap(lambda key: jax.random.normal(key, x_BHWC.shape[1:]))
-  seen_BHWC = x_BHWC + shift + hyper.noise * draw(key_B)
+  seen_BHWC = x_BHWC + shift + noise * draw(key_B)
   return Example(seen=jnp.clip(seen_BHWC, 0.0, 1.0), wanted=x_BHWC)
 
 
-def low_resolution(batch, key_B, hyper: Hyper, factor: int = 2) -> Example:
+def low_resolution(batch, key_B, factor: int = 2) -> Example:
   """Sees the means of blocks of factor x factor pixels and must produce the
   image. ValueError if the blocks do not divide it.
 
@@ -45,16 +45,16 @@ def low_resolution(batch, key_B, hyper: Hyper, factor: int = 2) -> Example:
   split have 17.9, 18.3, 19.9 and 20.5 dB at 2x, unclipped; a strided or bicubic
   reduction gives other figures.
   """
-  del key_B, hyper
+  del key_B
   x_BHWC = batch.images()
   return Example(seen=area_means(x_BHWC, factor), wanted=x_BHWC)
 
 
-def transformed(batch, key_B, hyper: Hyper, change: str = 'rotated') -> Example:
+def transformed(batch, key_B, change: str = 'rotated') -> Example:
   """Sees the image after a change and must reproduce that: 'rotated' (by 90
   degrees, by 180 if it is not square), 'inverted', 'permuted' (one order of
   the pixels for all images), or 'none'. ValueError for any other."""
-  del key_B, hyper
+  del key_B
   if change not in CHANGES:
     raise ValueError(f'change must be one of {CHANGES}, not {change!r}')
   x_BHWC = changed(batch.images(), change)
@@ -78,18 +78,18 @@ def changed(x_BHWC, change: str):
   return x_BHWC
 
 
-def labels(batch, key_B, hyper: Hyper) -> Example:
+def labels(batch, key_B) -> Example:
   """Sees the image and must produce its label, one-hot as an image of one pixel
   [B, 1, 1, Y]: a classifier's view. ValueError if there are no labels."""
-  del key_B, hyper
+  del key_B
   label_BY = one_hot(batch)
   return Example(seen=batch.images(), wanted=label_BY[:, None, None, :])
 
 
-def labelled(batch, key_B, hyper: Hyper) -> Example:
+def labelled(batch, key_B) -> Example:
   """Sees the image and must reproduce it, given its one-hot label [B, Y].
   ValueError if there are no labels."""
-  del key_B, hyper
+  del key_B
   x_BHWC = batch.images()
   return Example(seen=x_BHWC, wanted=x_BHWC, given=one_hot(batch))
 

@@ -1,7 +1,8 @@
 """Trivial rivals, fitted on the training set: what a model has to beat.
 
-A baseline is (ex, train, test) -> predictions [N, H, W, C] for test.seen, from
-two Examples of host arrays.
+A baseline is (train, test) -> predictions [N, H, W, C] for test.seen, from two
+Examples of host arrays. One that takes `components` is given the number of the
+model's latents, where it is not told another.
 """
 
 import functools
@@ -9,23 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_jax.config.experiment import Experiment
-
 ROWS = 4096  # of a training set that PCA looks at at once
 
 
-def noisy_input(ex: Experiment, train, test):
+def noisy_input(train, test):
   """The input itself."""
-  del ex, train
+  del train
   return test.seen
 
 
-def gaussian_blur(
-  ex: Experiment, train, test, sigmas=(0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
-):
+def gaussian_blur(train, test, sigmas=(0.5, 0.75, 1.0, 1.25, 1.5, 2.0)):
   """Gaussian blur, then one gain and offset; both and sigma fitted on train."""
 
-  del ex
   # Three numbers need no more examples than this.
   seen, wanted = train.seen[:1000], train.wanted[:1000].astype(np.float64)
 
@@ -46,14 +42,15 @@ def _blur(x_NHWC, sigma):
   return gaussian_filter(x_NHWC, (0, sigma, sigma, 0))
 
 
-def pca(ex: Experiment, train, test, components: int | None = None):
-  """Principal components of what is seen, as many as the model has latents if
-  not said, then the best linear map from them to what is wanted.
+def pca(train, test, components: int | None = None):
+  """Principal components of what is seen, all of them if not said, then the
+  best linear map from them to what is wanted.
 
   Where seen is wanted, this is PCA reconstruction.
   """
   moments = _moments(_Same(train.seen, train.wanted))
-  components = min(components or ex.latents, *_rows(train.seen).shape)
+  most = min(_rows(train.seen).shape)
+  components = min(components or most, most)
   values, basis = _largest(moments.seen, components)
   # The codes are uncorrelated, so least squares needs no solver.
   scale = np.maximum(values, 1e-12)[:, None]
@@ -130,14 +127,12 @@ def principal_components(x_NP, count: int):
 
 
 def ridge(
-  ex: Experiment,
   train,
   test,
   alphas=(1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0),
 ):
   """Ridge regression from seen to wanted pixels; alpha chosen on a held-out
   tenth of train, then fitted on all of it."""
-  del ex
   x, y = _rows(train.seen), _rows(train.wanted)
   cut = max(1, len(x) // 10)
   predict = _ridge_path(x[cut:], y[cut:])
@@ -161,28 +156,28 @@ def _ridge_path(x, y):
   return predict
 
 
-def nearest(ex: Experiment, train, test):
+def nearest(train, test):
   """Every pixel repeated until the size is that of what is wanted."""
-  return _enlarged(ex, train, test, 'nearest')
+  return _enlarged(train, test, 'nearest')
 
 
-def bilinear(ex: Experiment, train, test):
+def bilinear(train, test):
   """Linear interpolation up to the size of what is wanted."""
-  return _enlarged(ex, train, test, 'linear')
+  return _enlarged(train, test, 'linear')
 
 
-def bicubic(ex: Experiment, train, test):
+def bicubic(train, test):
   """Cubic interpolation up to the size of what is wanted (Keys 1981)."""
-  return _enlarged(ex, train, test, 'cubic')
+  return _enlarged(train, test, 'cubic')
 
 
-def lanczos(ex: Experiment, train, test):
+def lanczos(train, test):
   """Interpolation by a sinc in a window of three pixels each way."""
-  return _enlarged(ex, train, test, 'lanczos3')
+  return _enlarged(train, test, 'lanczos3')
 
 
-def _enlarged(ex: Experiment, train, test, method):
-  del ex, train
+def _enlarged(train, test, method):
+  del train
   import jax
 
   # Pixels are areas, centres at (i + 0.5) / n: the corners of the small image
@@ -191,18 +186,11 @@ def _enlarged(ex: Experiment, train, test, method):
   return np.asarray(jax.image.resize(test.seen, shape, method))
 
 
-def mean_image(ex: Experiment, train, test):
+def mean_image(train, test):
   """The mean training image, for every input."""
-  del ex
   mean_HWC = train.wanted.mean(0)
   return np.broadcast_to(mean_HWC, test.wanted.shape)
 
 
 def _rows(x_NHWC):
   return x_NHWC.reshape(len(x_NHWC), -1)
-
-
-# Runs of different sizes that see the same images share these.
-_BLIND = noisy_input, gaussian_blur, ridge, mean_image
-for _f in (*_BLIND, nearest, bilinear, bicubic, lanczos):
-  _f.looks_at_latents = False

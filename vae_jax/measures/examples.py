@@ -1,12 +1,13 @@
 """The examples of a split as measures and pictures see them, and their keys."""
 
 import functools
+import inspect
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.config.experiment import Experiment
+from vae_jax.config.experiment import Experiment, parts
 from vae_jax.factors.hyper import Hyper
 from vae_jax.training import State
 
@@ -16,13 +17,11 @@ BASELINES = 0xFFFFFFFE
 IMPORTANCE = 0xFFFFFFFD
 
 
-def viewed(
-  ex: Experiment, data, hyper: Hyper, key_view, index_b, position_b=None
-):
+def viewed(ex: Experiment, data, key_view, index_b, position_b=None):
   """The view of the examples at index_b, keys by position in the split, the
   index itself if not said: an Example."""
   position_b = index_b if position_b is None else position_b
-  return ex.view(data.take(index_b), keys_at(key_view, position_b), hyper)
+  return ex.view(data.take(index_b), keys_at(key_view, position_b))
 
 
 def keys_at(key, index_b):
@@ -37,14 +36,20 @@ def examples(ex: Experiment, data, hyper: Hyper, key):
   With the test split and the evaluation key, the very images that the measures
   saw.
   """
-  return _examples(ex.view, data, hyper, key)
+  view, keywords = parts(ex.view)
+  at = {path.removeprefix('view.'): x for path, x in hyper.leaves.items()}
+  names = inspect.signature(view).parameters.keys() & at.keys()
+  fixed = {name: x for name, x in keywords.items() if name not in names}
+  leaves = {name: at[name] for name in names}
+  return _examples(view, tuple(sorted(fixed.items())), leaves, data, key)
 
 
 # By the view and not by the experiment: runs that differ elsewhere share it.
-@functools.partial(jax.jit, static_argnames='view')
-def _examples(view, data, hyper: Hyper, key):
+@functools.partial(jax.jit, static_argnames=('view', 'fixed'))
+def _examples(view, fixed, leaves, data, key):
   key_view, _ = jax.random.split(key)
-  return view(data, keys_at(key_view, jnp.arange(data.size)), hyper)
+  key_N = keys_at(key_view, jnp.arange(data.size))
+  return view(data, key_N, **dict(fixed), **leaves)
 
 
 def few_views(ex: Experiment, data, hyper: Hyper, seed: int) -> list:

@@ -17,7 +17,6 @@ from jax import lax
 from vae_jax import config
 from vae_jax.config.experiment import Experiment
 from vae_jax.data import Batch, spread
-from vae_jax.factors import posteriors
 from vae_jax.factors.hyper import Hyper
 from vae_jax.measures import examples
 from vae_jax.measures.pooled import padded_index
@@ -91,8 +90,7 @@ def rows_on(devices) -> int:
 
 def measured(ex: Experiment) -> bool:
   """Whether this experiment has a likelihood to estimate and wants it."""
-  posterior, _ = config.parts(ex.posterior)
-  return ex.nll_samples > 0 and posterior is not posteriors.Point
+  return ex.nll_samples > 0 and ex.posterior(ex.latents).density
 
 
 def as_results(ex: Experiment, data: Batch, log_p_N) -> dict:
@@ -134,20 +132,16 @@ def log_likelihood(
   """
   del axis  # every image by itself: nothing to reduce
   at_B, position_B = index
+  ex = ex.bound(hyper)
   model = ex.model(data).bind(hyper.z_mask)
   # The very images that the other measures saw.
   key_view, _ = jax.random.split(examples.evaluation_key(state))
-  example = examples.viewed(ex, data, hyper, key_view, at_B, position_B)
+  example = examples.viewed(ex, data, key_view, at_B, position_B)
   key_B = examples.keys_at(importance_key(state), position_B)
-  log_weight = functools.partial(
-    _log_weight,
-    model,
-    state.params,
-    example,
-    model.encode(state.params, example.seen, example.given),
-    model.prior(state.params, example.given),
-    key_B,
-  )
+  draw = model.log_weight(state.params, example)
+
+  def log_weight(sample):
+    return draw(jax.vmap(jax.random.fold_in, (0, None))(key_B, sample))
 
   def body(total, sample_S):
     log_w_SB = jax.vmap(log_weight)(sample_S)
@@ -162,15 +156,6 @@ def log_likelihood(
   start = (peak_B, jnp.zeros(len(at_B)))
   (peak_B, sum_B), _ = lax.scan(body, start, sample_nS)
   return peak_B + jnp.log(sum_B) - math.log(samples)
-
-
-def _log_weight(model, params, example, q, p, key_B, sample):
-  """log p(x given z) + log p(z) - log q(z given x) of one draw: [B]."""
-  key_B = jax.vmap(jax.random.fold_in, (0, None))(key_B, sample)
-  z_BZ = q.sample(key_B)
-  outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
-  log_p_B = model.log_likelihood(outputs, example.wanted) + p.log_prob(z_BZ)
-  return log_p_B - q.log_prob(z_BZ)
 
 
 def added(total, log_w_SB):

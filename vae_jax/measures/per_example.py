@@ -2,63 +2,31 @@
 
 import jax.numpy as jnp
 
-from vae_jax.factors import objectives
-from vae_jax.factors.hyper import Hyper
 from vae_jax.images import image_quality, inconsistency
 
 
-def elbo(model, params, example, key_B, hyper: Hyper):
-  """-ELBO and its two parts per example, in nats: [B]."""
-  del hyper
-  z_BZ, kl_BG = model.infer(params, example, key_B)
-  outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
-  nll_B = -model.log_likelihood(outputs, example.wanted)
-  kl_B = kl_BG.sum(-1)
-  return {'nelbo_nats': nll_B + kl_B, 'nll_nats': nll_B, 'kl_nats': kl_B}
-
-
-def kl_per_latent(model, params, example, key_B, hyper: Hyper):
+def kl_per_latent(model, params, example, key_B):
   """KL of each latent in nats: [B, Z]; nothing if they do not factorise."""
-  del hyper
   _, kl_BG = model.infer(params, example, key_B)
   if kl_BG.shape[-1] != model.latents:
     return {}
   return {'kl_per_latent_nats': kl_BG}
 
 
-def active_latents(model, params, example, key_B, hyper: Hyper):
+def active_latents(model, params, example, key_B):
   """First and second moments of z_mean, for the active units: [B, Z]."""
-  del key_B, hyper
+  del key_B
   z_BZ = model.encode(params, example.seen, example.given).mean
   return {'z_mean': z_BZ, 'z_mean_square': z_BZ**2}
 
 
-def reconstruction(model, params, example, key_B, hyper: Hyper):
-  """-log likelihood at the mean code, in nats, and the same per pixel: [B]."""
-  del key_B, hyper
-  z_BZ = model.encode(params, example.seen, example.given).mean
-  outputs = model.decode(params, z_BZ, example.given, teacher=example.wanted)
-  nll_B = -model.log_likelihood(outputs, example.wanted)
-  pixels = example.wanted[0].size
-  return {'nll_nats': nll_B, 'nll_nats_per_pixel': nll_B / pixels}
-
-
-def mistaken_elbo(model, params, example, key_B, hyper: Hyper):
-  """The value of objectives.mistaken_elbo, which says what is wrong: [B]."""
-  del hyper
-  parts = objectives.mistaken_parts(model, params, example, key_B)
-  return {'mistaken_loss': sum(parts)}
-
-
-def sparseness(
-  model, params, example, key_B, hyper: Hyper, threshold: float = 0.0
-):
+def sparseness(model, params, example, key_B, threshold: float = 0.0):
   """Of the code: mean |z|, the share of |z| above the threshold, and Hoyer's
   sparseness (2004), 0 if all are equal, 1 if one alone is not 0: [B].
 
   Only the last two do not change with the scale of the code.
   """
-  del key_B, hyper
+  del key_B
   z_BZ = jnp.abs(model.encode(params, example.seen, example.given).mean)
   count = model.active
   return {
@@ -78,17 +46,17 @@ def hoyer(z_BZ, count):
   return jnp.where(l2_B > 0, sparse_B, 0.0)
 
 
-def quality(model, params, example, key_B, hyper: Hyper):
+def quality(model, params, example, key_B):
   """Squared error and SSIM of the mean image against the wanted one: [B]."""
-  del key_B, hyper
+  del key_B
   image_BHWC = model.reconstruct(params, example.seen, example.given)
   return image_quality(image_BHWC, example.wanted)
 
 
-def accuracy(model, params, example, key_B, hyper: Hyper):
+def accuracy(model, params, example, key_B):
   """Of a classifier: whether the likeliest class is the right one, 0 or 1, and
   -log p of the right one in nats: [B]."""
-  del key_B, hyper
+  del key_B
   z_BZ = model.encode(params, example.seen, example.given).mean
   outputs = model.decode(params, z_BZ, example.given)
   right_B = outputs.argmax(-1) == example.wanted.argmax(-1)
@@ -98,9 +66,9 @@ def accuracy(model, params, example, key_B, hyper: Hyper):
   }
 
 
-def consistency(model, params, example, key_B, hyper: Hyper):
+def consistency(model, params, example, key_B):
   """Squared error of the mean image, made as small as what was seen by area
   means, against what was seen: [B]."""
-  del key_B, hyper
+  del key_B
   image_BHWC = model.reconstruct(params, example.seen, example.given)
   return {'consistency_mse': inconsistency(image_BHWC, example.seen)}

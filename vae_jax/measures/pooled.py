@@ -1,8 +1,8 @@
 """The engine of measures: their means over a whole split, on all devices.
 
-A measure is (model, params, example, key_B, hyper) -> {name: value_B}, whatever
-the shape behind [B]; the pooled figure is the mean over the split, whatever its
-size.
+A measure is (model, params, example, key_B) -> {name: value_B}, whatever the
+shape behind [B]; the pooled figure is the mean over the split, whatever its
+size. An experiment's objective is the first of its measures.
 """
 
 import functools
@@ -16,6 +16,7 @@ from vae_jax import config, training
 from vae_jax.config.experiment import Experiment
 from vae_jax.data import Batch
 from vae_jax.factors.hyper import Hyper
+from vae_jax.factors.model import Model
 from vae_jax.images import psnr
 from vae_jax.measures.examples import evaluation_key, keys_at, viewed
 from vae_jax.training import State
@@ -53,7 +54,7 @@ def means(ex: Experiment, measures, layout: Layout, batch_size=None):
 def at_once(ex: Experiment, data: Batch) -> int:
   """How many examples of a split are measured at once."""
   seen = config.example_shapes(ex, data).seen.shape
-  return cached(ex, seen, BATCH)
+  return min(cached(ex.model(data), seen, BATCH), data.size)
 
 
 def portions(data: Batch, devices: int, batch_size: int, rows: int = PORTION):
@@ -82,11 +83,11 @@ def padded_index(n: int, devices: int, batch_size: int):
 
 def shapes(ex: Experiment, data: Batch) -> dict[str, tuple[int, ...]]:
   """Name -> shape of every figure of the experiment's measures on this data;
-  runs nothing."""
+  runs nothing. TypeError if the objective returns no loss."""
   key, hyper = jax.random.key(0), ex.hyper()
   init = functools.partial(training.init, ex=ex, hyper=hyper)
   state = jax.eval_shape(lambda data: init(key, data=data), data)
-  measure = functools.partial(_measured, ex, ex.measures)
+  measure = functools.partial(_measured, ex, ex.measured())
   values = jax.eval_shape(measure, data, hyper, state, jnp.zeros(2, int))
   means = {name: np.zeros(v.shape[1:]) for name, v in values.items()}
   return {name: np.shape(value) for name, value in derived(means).items()}
@@ -111,14 +112,33 @@ def _measured(
   position_b=None,
 ):
   position_b = index_b if position_b is None else position_b
+  objective, ex = ex.objective, ex.bound(hyper)
   model = ex.model(data).bind(hyper.z_mask)
   key_view, key_latent = jax.random.split(evaluation_key(state))
-  example = viewed(ex, data, hyper, key_view, index_b, position_b)
+  example = viewed(ex, data, key_view, index_b, position_b)
   latent_b, values = keys_at(key_latent, position_b), {}
   for i, measure in enumerate(measures):
     # A key of its own for each: two of them may draw.
     key_b = jax.vmap(jax.random.fold_in, (0, None))(latent_b, i)
-    values |= measure(model, state.params, example, key_b, hyper)
+    if measure is objective:
+      found = with_loss(ex, model, state.params, example, key_b)
+    else:
+      found = measure(model, state.params, example, key_b)
+    # Of what two of them tell, such as their losses, the first's.
+    values = found | values
+  return values
+
+
+def with_loss(ex: Experiment, model: Model, params, example, key_b) -> dict:
+  """What the objective says of each example; TypeError if that has no loss."""
+  values = ex.objective(model, params, example, key_b)
+  loss = values.get('loss') if isinstance(values, dict) else None
+  if loss is None or jnp.ndim(loss) != 1:
+    name = config.render(config.parts(ex.objective)[0])
+    raise TypeError(
+      f"objective {name} does not return {{'loss': [B], ...}}, a loss for each "
+      'example'
+    )
   return values
 
 
@@ -135,9 +155,11 @@ def sums(
   in the split) of [n, b] padded with -1; over the devices too with an axis."""
 
   def body(_, index):
-    at_b, position_b = index
+    weight_b = index[1] >= 0
+    # What compares examples gets a full batch: the first ones are there again.
+    first_b = jnp.arange(len(weight_b)) % data.size
+    at_b, position_b = (jnp.where(weight_b, i, first_b) for i in index)
     values = _measured(ex, measures, data, hyper, state, at_b, position_b)
-    weight_b = position_b >= 0
     return None, {k: _weighted_sum(v, weight_b) for k, v in values.items()}
 
   _, sums_n = lax.scan(body, None, index)

@@ -1,5 +1,8 @@
 """The baselines beside a trained model, fitted and measured."""
 
+import functools
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,17 +35,25 @@ def with_baselines(trained: Trained, shared: dict | None = None) -> Trained:
     shared['train'] = training_examples(trained)
   rivals, measures = {}, {}
   for baseline in ex.baselines:
-    # All that a baseline knows of a run but the images it sees.
-    f, _ = config.parts(baseline)
-    size = ex.latents if getattr(f, 'looks_at_latents', True) else None
-    name, key = name_of(baseline), (config.render(baseline), size)
+    name, baseline = name_of(baseline), sized(baseline, ex.latents)
+    key = config.render(baseline)
     if key not in shared:
-      image_NHWC = baseline(ex, shared['train'], trained.test)
+      image_NHWC = baseline(shared['train'], trained.test)
       quality = pooled_quality(image_NHWC, trained.test.wanted)
       shared[key] = image_NHWC, quality
     rivals[name], measures[name] = shared[key]
   results = trained.results | {'baselines': measures}
   return trained.told(results, rivals)
+
+
+def sized(baseline, latents: int):
+  """The baseline with as many components as a model has latents, if it takes
+  them and was not told another number."""
+  f, keywords = config.parts(baseline)
+  takes = 'components' in inspect.signature(f).parameters
+  if not takes or keywords.get('components') is not None:
+    return baseline
+  return functools.partial(baseline, components=latents)
 
 
 def same_images(trained: Trained, shared: dict) -> bool:

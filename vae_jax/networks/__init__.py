@@ -10,19 +10,17 @@
   classifier  features and a linear layer
   critic      dense layers from a code to a logit
 
-A network is a function (latents, shapes, size, heads) -> (encoder, decoder):
-`shapes` is an Example of shapes without the batch axis, `size` the likelihood's
-outputs per element, `heads` the posterior's arrays (z_mean, z_log_sigma).
+A network is a function (latents, shapes, size, heads) -> Network: `shapes` is
+an Example of shapes without the batch axis, `size` the likelihood's outputs per
+element, `heads` the posterior's statistics, {name: size}; sizes are None where
+latents are, and the network has a size of its own.
 
-  encoder(seen_BHWC, given) -> a tuple of `heads` arrays [B, Z]
+  encoder(seen_BHWC, given) -> {name: [B, its size]} of all heads
   decoder(z_BZ, given)      -> outputs [B, H, W, C * size]
 
-A critic is a function (latents) -> module: z_BZ -> a logit per code [B, 1].
+A critic is a function (latents) -> Critic: z_BZ -> a logit per code [B, 1].
 
 Where z is concatenated with anything, z comes last: a masked sweep pads there.
-
-A network may say how many seen pixels at once are fastest on CPU, where feature
-maps that stay in the cache are read and written faster: cpu_pixels.
 """
 
 from vae_jax.networks.classifier import classifier
@@ -30,11 +28,11 @@ from vae_jax.networks.conv import conv
 from vae_jax.networks.critic import critic
 from vae_jax.networks.mlp import mlp
 from vae_jax.networks.pooled import pooled
-from vae_jax.networks.shapes import parameter_count
+from vae_jax.networks.shapes import Critic, Network, parameter_count
 from vae_jax.networks.unet import unet
 from vae_jax.networks.upscaled import upscaled
 
 __all__ = [
-  'classifier', 'conv', 'critic', 'mlp', 'parameter_count', 'pooled', 'unet',
-  'upscaled',
+  'Critic', 'Network', 'classifier', 'conv', 'critic', 'mlp',
+  'parameter_count', 'pooled', 'unet', 'upscaled',
 ]  # fmt: skip

@@ -5,7 +5,7 @@ import math
 import flax.linen as nn
 
 from vae_jax.networks.layers import Conv
-from vae_jax.networks.shapes import flat, out_shape
+from vae_jax.networks.shapes import Network, flat, only_head, out_shape
 
 
 def classifier(
@@ -16,30 +16,31 @@ def classifier(
 
   ValueError if latents is None, or the posterior is no Point.
   """
-  if heads != 1:
-    raise ValueError('network classifier has no z_log_sigma: use Point')
+  head = only_head(heads, 'classifier')
   if latents is None:
     raise ValueError('network classifier needs latents: its features')
-  return FeatureEncoder(latents, widths), Logits(out_shape(shapes, size))
-
-
-classifier.cpu_pixels = 2**15  # a step of 128 28x28 images: 1.18x
+  return Network(
+    FeatureEncoder(latents, head, widths),
+    Logits(out_shape(shapes, size)),
+    cpu_pixels=2**15,  # a step of 128 28x28 images: 1.18x
+  )
 
 
 class FeatureEncoder(nn.Module):
   """Convolution, max pool, relu for each width; a dense layer, relu."""
 
   features: int
+  head: str
   widths: tuple[int, ...]
 
   @nn.compact
   def __call__(self, seen_BHWC, given=None):
-    """The features alone, as a posterior statistic: ([B, Z],)."""
+    """The features, under the name of the one head: {name: [B, Z]}."""
     del given
     x_BHWC = seen_BHWC
     for width in self.widths:
       x_BHWC = nn.relu(Conv(width, 3, pool=True)(x_BHWC))
-    return (nn.relu(nn.Dense(self.features)(flat(x_BHWC))),)
+    return {self.head: nn.relu(nn.Dense(self.features)(flat(x_BHWC)))}
 
 
 class Logits(nn.Module):

@@ -3,15 +3,13 @@
 import flax.linen as nn
 
 from vae_jax.networks.mlp import relu_layers
+from vae_jax.networks.shapes import Critic
 
 
 def critic(latents: int, widths: tuple[int, ...] = (256, 256)):
   """Dense layers of these widths from a code to one logit: z_BZ -> [B, 1]."""
   del latents  # flax sees it in z
-  return DenseCritic(widths)
-
-
-critic.maskable = True  # z is all that it sees
+  return Critic(DenseCritic(widths), maskable=True)  # z is all that it sees
 
 
 class DenseCritic(nn.Module):

@@ -4,7 +4,13 @@ import math
 
 import flax.linen as nn
 
-from vae_jax.networks.shapes import dense_heads, out_shape, with_given
+from vae_jax.networks.shapes import (
+  Network,
+  dense_heads,
+  only_head,
+  out_shape,
+  with_given,
+)
 
 
 def mlp(
@@ -17,36 +23,33 @@ def mlp(
 ):
   """Dense layers of these widths, mirrored in the decoder.
 
-  A rectified code passes a relu; ValueError if the posterior is no Point.
+  A rectified code passes a relu; ValueError if the posterior is no point.
   """
-  if rectified and heads != 1:
-    raise ValueError('a rectified code has no z_log_sigma: posteriors.Point')
-  outputs = out_shape(shapes, size)
-  return (
-    DenseEncoder(latents, heads, widths, rectified),
-    DenseDecoder(outputs, widths[::-1]),
+  del latents
+  if rectified:
+    only_head(heads, 'mlp with a rectified code')
+  return Network(
+    DenseEncoder(tuple(heads.items()), widths, rectified),
+    DenseDecoder(out_shape(shapes, size), widths[::-1]),
+    maskable=True,
   )
-
-
-mlp.maskable = True  # z comes last wherever it is concatenated
 
 
 class DenseEncoder(nn.Module):
   """Dense layers and a dense head per posterior statistic."""
 
-  latents: int
-  heads: int
+  heads: tuple[tuple[str, int], ...]
   widths: tuple[int, ...]
   rectified: bool = False
 
   @nn.compact
   def __call__(self, seen_BHWC, given=None):
-    """Posterior statistics: a tuple of [B, Z]."""
+    """Posterior statistics: {head: [B, its size]}."""
     x_BF = with_given(seen_BHWC.reshape(seen_BHWC.shape[0], -1), given)
-    stats = dense_heads(
-      relu_layers(x_BF, self.widths), self.latents, self.heads
-    )
-    return tuple(map(nn.relu, stats)) if self.rectified else stats
+    stats = dense_heads(relu_layers(x_BF, self.widths), self.heads)
+    if not self.rectified:
+      return stats
+    return {name: nn.relu(head_BZ) for name, head_BZ in stats.items()}
 
 
 class DenseDecoder(nn.Module):

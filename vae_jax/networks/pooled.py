@@ -4,7 +4,7 @@ import flax.linen as nn
 
 from vae_jax.networks.layers import Conv
 from vae_jax.networks.shapes import (
-  HEADS,
+  Network,
   code_channels,
   cropped,
   flat,
@@ -28,13 +28,11 @@ def pooled(latents, shapes, size, heads, widths: tuple[int, ...] = (16, 8)):
   grid = tuple(shrunk(n, layers) for n in shapes.wanted[:2])
   pools = halvings(shapes.seen, grid, layers, 'pooled')
   channels = 8 if latents is None else code_channels(latents, grid, 'pooled')
-  return (
-    PooledEncoder((*widths, channels), heads, pools),
+  return Network(
+    PooledEncoder((*widths, channels), tuple(heads), pools),
     PooledDecoder(out_shape(shapes, size), (*grid, channels), widths),
+    cpu_pixels=2**16,  # a step of 128 28x28 images: 1.1x, of 512: 1.8x
   )
-
-
-pooled.cpu_pixels = 2**16  # a step of 128 28x28 images: 1.1x, of 512: 1.8x
 
 
 class PooledEncoder(nn.Module):
@@ -42,25 +40,26 @@ class PooledEncoder(nn.Module):
   pool."""
 
   widths: tuple[int, ...]
-  heads: int
+  heads: tuple[str, ...]
   pools: int
 
   @nn.compact
   def __call__(self, seen_BHWC, given=None):
-    """Posterior statistics: a tuple of [B, Z]; given is not used."""
+    """Posterior statistics: {head: [B, Z]}; given is not used."""
     del given
     x_BHWC = seen_BHWC
     for i, width in enumerate(self.widths[:-1]):
       # The relu keeps the order of values, so pooling may come first.
       x_BHWC = nn.relu(self.layer(i, width)(x_BHWC))
     last = len(self.widths) - 1
-    if self.heads == 1:
+    if len(self.heads) == 1:
       # The blog's code is its last layer, relu and pool included.
-      return (flat(nn.relu(self.layer(last, self.widths[last])(x_BHWC))),)
-    return tuple(
-      flat(self.layer(last, self.widths[last], name)(x_BHWC))
-      for name in HEADS[: self.heads]
-    )
+      code_BHWC = nn.relu(self.layer(last, self.widths[last])(x_BHWC))
+      return {self.heads[0]: flat(code_BHWC)}
+    return {
+      name: flat(self.layer(last, self.widths[last], name)(x_BHWC))
+      for name in self.heads
+    }
 
   def layer(self, i: int, width: int, name=None):
     """3x3 convolution; the first `pools` halve the height and width."""

@@ -1,12 +1,38 @@
-"""Shapes that all networks share, and the small operations on them."""
+"""What all networks ask of shapes and heads, and small operations on images."""
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-HEADS = ('z_mean', 'z_log_sigma')
+
+class Network(NamedTuple):
+  """An encoder and a decoder, and what the program must know of them.
+
+  A topology of its own, such as a hierarchy of latents, brings its own
+  functions of a model in the place of those in factors/model.py.
+  """
+
+  encoder: nn.Module  # (seen, given) -> {head: [B, its size]}
+  decoder: nn.Module  # (z, given) -> outputs [B, H, W, C * size]
+  maskable: bool = False  # z comes last wherever it is concatenated
+  # Seen pixels that are fastest at once on CPU, where the feature maps of so
+  # many stay in the cache.
+  cpu_pixels: int | None = None
+  infer: Callable | None = None
+  decode: Callable | None = None
+  generate: Callable | None = None
+  log_weight: Callable | None = None
+
+
+class Critic(NamedTuple):
+  """A network on codes: z [B, Z] -> logits [B, 1]."""
+
+  net: nn.Module
+  maskable: bool = False
 
 
 def out_shape(shapes, size: int) -> tuple[int, int, int]:
@@ -72,11 +98,22 @@ def with_given(x_BF, given):
   return jnp.concatenate([given.reshape(given.shape[0], -1), x_BF], -1)
 
 
-def dense_heads(x_BF, latents: int, heads: int):
-  """One dense layer per posterior statistic: a tuple of [B, Z]."""
-  if latents is None:
+def dense_heads(x_BF, heads) -> dict:
+  """One dense layer for each of the pairs (name, size): {name: [B, size]}."""
+  if any(size is None for _, size in heads):
     raise ValueError('latents=None: this network has no size of its own')
-  return tuple(nn.Dense(latents, name=name)(x_BF) for name in HEADS[:heads])
+  return {name: nn.Dense(size, name=name)(x_BF) for name, size in heads}
+
+
+def only_head(heads: dict, network: str) -> str:
+  """The name of the one head of a code that a network makes whole; ValueError
+  if a posterior wants more."""
+  if len(heads) > 1:
+    raise ValueError(
+      f'network {network} makes a code and no {", ".join(list(heads)[1:])}: '
+      'use posteriors.point'
+    )
+  return next(iter(heads))
 
 
 def flat(x_BHWC):

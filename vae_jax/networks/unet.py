@@ -8,9 +8,11 @@ import jax.numpy as jnp
 
 from vae_jax.networks.layers import Conv, ConvTranspose
 from vae_jax.networks.shapes import (
+  Network,
   cropped,
   depth_to_space,
   flat,
+  only_head,
   out_shape,
   shrunk,
   strides_to,
@@ -31,10 +33,9 @@ def unet(
 
   The first scale is half of what is wanted: an image of that size is not made
   smaller before it. ValueError if latents is not the size of the code, the
-  posterior is no Point, or what is seen is smaller than the first scale.
+  posterior is no point, or what is seen is smaller than the first scale.
   """
-  if heads != 1:
-    raise ValueError('network unet has no z_log_sigma: use posteriors.Point')
+  head = only_head(heads, 'unet')
   grids = unet_grids(shapes.wanted[:2], widths)
   strides = strides_to(shapes.seen, grids, 'unet')
   sizes = unet_sizes(shapes.wanted[:2], widths, dense)
@@ -44,9 +45,10 @@ def unet(
       f'{sum(sizes)} values here: latents must be that or None, not '
       f'{latents}'
     )
-  return (
-    UNetEncoder(widths, dense, strides),
+  return Network(
+    UNetEncoder(widths, dense, strides, head),
     UNetDecoder(out_shape(shapes, size), sizes, widths, dense),
+    cpu_pixels=2**16,  # a step of 128 28x28 images: 1.06x
   )
 
 
@@ -63,25 +65,23 @@ def unet_grids(image, widths) -> list[tuple[int, int]]:
   return [tuple(shrunk(n, i + 1) for n in image) for i in range(count)]
 
 
-unet.cpu_pixels = 2**16  # a step of 128 28x28 images: 1.06x
-
-
 class UNetEncoder(nn.Module):
   """Stride-2 convolutions and a dense layer; all of their outputs."""
 
   widths: tuple[int, ...]
   dense: int
   strides: tuple[int, ...]
+  head: str
 
   @nn.compact
   def __call__(self, seen_BHWC, given=None):
-    """Posterior statistics: a tuple of [B, Z]."""
+    """The code, under the name of the one head: {name: [B, Z]}."""
     x_BHWC, maps = seen_BHWC, []
     for width, stride in zip(self.widths, self.strides, strict=True):
       x_BHWC = nn.relu(Conv(width, 4, stride=stride)(x_BHWC))
       maps.append(flat(x_BHWC))
     summary_BF = nn.Dense(self.dense)(with_given(maps[-1], given))
-    return (jnp.concatenate([*maps, nn.relu(summary_BF)], -1),)
+    return {self.head: jnp.concatenate([*maps, nn.relu(summary_BF)], -1)}
 
 
 class UNetDecoder(nn.Module):

@@ -7,7 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.networks.layers import Conv
-from vae_jax.networks.shapes import depth_to_space, flat, out_shape
+from vae_jax.networks.shapes import (
+  Network,
+  depth_to_space,
+  flat,
+  only_head,
+  out_shape,
+)
 
 
 def upscaled(
@@ -20,13 +26,10 @@ def upscaled(
   outputs are pixels, so the likelihood has to be one whose first outputs are
   means, such as likelihoods.normal: bicubic values are no logits, and going
   through logits would leave nothing of a linear interpolation. ValueError if
-  latents is not the size of the code, the posterior is no Point, or what is
+  latents is not the size of the code, the posterior is no point, or what is
   wanted is not a whole number of times as large as what is seen.
   """
-  if heads != 1:
-    raise ValueError(
-      'network upscaled has no z_log_sigma: use posteriors.Point'
-    )
+  head = only_head(heads, 'upscaled')
   height, width, channels = shapes.seen
   code = height, width, channels + widths[-1]
   if latents not in (None, math.prod(code)):
@@ -42,27 +45,30 @@ def upscaled(
       'both sides must grow by one whole factor, and the channels be the same'
     )
   decoder = UpscaledDecoder(outputs, code, channels, factor)
-  return UpscaledEncoder(widths), decoder
-
-
-upscaled.cpu_pixels = 2**12  # a step of 128 14x14 images: 1.5x
+  return Network(
+    UpscaledEncoder(widths, head),
+    decoder,
+    cpu_pixels=2**12,  # a step of 128 14x14 images: 1.5x
+  )
 
 
 class UpscaledEncoder(nn.Module):
   """3x3 convolutions, each but the first beside a skip if it fits."""
 
   widths: tuple[int, ...]
+  head: str
 
   @nn.compact
   def __call__(self, seen_BHWC, given=None):
-    """Posterior statistics: a tuple of [B, Z]; given is not used."""
+    """The code, under the name of the one head: {name: [B, Z]}; given is not
+    used."""
     del given
     x_BHWC = seen_BHWC
     for i, width in enumerate(self.widths):
       layer_BHWC = nn.relu(Conv(width, 3)(x_BHWC))
       fits = i and layer_BHWC.shape == x_BHWC.shape
       x_BHWC = x_BHWC + layer_BHWC if fits else layer_BHWC
-    return (flat(jnp.concatenate([seen_BHWC, x_BHWC], -1)),)
+    return {self.head: flat(jnp.concatenate([seen_BHWC, x_BHWC], -1))}
 
 
 class UpscaledDecoder(nn.Module):

@@ -60,7 +60,7 @@ def measure(job: Job, run_dir, clock, drawn: bool = True):
   runs, states = zip(*pairs, strict=True)
   ready = placed(job, list(runs), list(map(stacked.on_host, states)))
   with clock('evaluate'):
-    measures = pooled.means(job.ex, job.ex.measures, job.layout)
+    measures = pooled.means(job.ex, job.ex.measured(), job.layout)
     tests = tested(ready, measures, ready.state)
   done, bad = finished(ready, tests, {}, clock, drawn)
   return done, failed | bad

@@ -58,7 +58,7 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
   """
   job, hyper, state = ready.job, ready.hyper, ready.state
   first = step = min(run.first for run in ready.runs)
-  measure, tests = pooled.means(job.ex, job.ex.measures, job.layout), None
+  measure, tests = pooled.means(job.ex, job.ex.measured(), job.layout), None
   with clock('compile'):
     examples = examples_of(job, [run.first for run in ready.runs])
     call = compiled_steps(job.ex, examples, hyper, state)

@@ -6,7 +6,6 @@ widest run's shapes.
 """
 
 import dataclasses
-import inspect
 import os
 from typing import NamedTuple
 
@@ -58,22 +57,41 @@ def jobs(members: list[Member], data_dir=None, clock=None) -> list[Job]:
   Loads every dataset and raises what any member would be refused for: Refused,
   ConfigError or DataError, before anything is compiled or written.
   """
-  groups = {}
+  groups, clock = {}, clock or Clock()
   for member in members:
     groups.setdefault(shared(member.ex), []).append(member)
-  clock = clock or Clock()
-  planned = [planned_group(group, data_dir, clock) for group in groups.values()]
-  return [job for group in planned for job in group]
+  planned = [
+    job
+    for group in groups.values()
+    for job in planned_group(group, data_dir, clock)
+  ]
+  order = [member.name for member in members]
+  return sorted(planned, key=lambda job: order.index(job.members[0].name))
 
 
 def planned_group(members: list[Member], data_dir, clock) -> list[Job]:
-  """The jobs of members that could all share one."""
+  """The jobs of members that differ in leaves, seeds and latents alone."""
   ex = widest(members)
   check_batch(ex, len(devices_of(ex)))
   with clock('data'):
     splits = data.load(ex.dataset, data_dir)
   check(ex, splits)
   members = [sized(member, splits['test']) for member in members]
+  if ex.model(splits['test']).maskable:
+    return planned_job(members, splits)
+  by_size = {}
+  for member in members:
+    by_size.setdefault(member.ex.latents, []).append(member)
+  for group in by_size.values():
+    check(group[0].ex, splits)
+  return [
+    job for group in by_size.values() for job in planned_job(group, splits)
+  ]
+
+
+def planned_job(members: list[Member], splits) -> list[Job]:
+  """The members, which can all share a job, in as few as fit."""
+  ex = widest(members)
   devices = devices_of(ex)
   if len(members) == 1:
     return [Job(members, members[0].ex, OneRun(devices), splits)]
@@ -120,24 +138,11 @@ def side_by_side(ex: Experiment, devices) -> bool:
 
 
 def shared(ex: Experiment) -> str:
-  """Text that is equal for two runs if one job can train both."""
-  free = {f.name for f in dataclasses.fields(Hyper)} | {'seed'}
-  if maskable(ex):
-    free.add('latents')
-  texts = config.rendered(ex)
-  return str({name: t for name, t in texts.items() if name not in free})
-
-
-def maskable(ex: Experiment) -> bool:
-  """Whether a run with fewer latents is this one with some switched off."""
-  if ex.latents is None:
-    return False
-  factors = [config.parts(f)[0] for f in (ex.network, ex.critic) if f]
-  # A function of the user's own does not say so: its code may be laid out in
-  # any way.
-  declared = all(getattr(f, 'maskable', False) for f in factors)
-  takes_mask = 'z_mask' in inspect.signature(ex.posterior).parameters
-  return declared and takes_mask and ex.prior(ex.latents).maskable
+  """Text that is equal for two runs if they differ in nothing but leaves, seeds
+  and latents, of which the network may have its own."""
+  same = ex.bound(Hyper(dict.fromkeys(ex.leaves(), 1.0)))
+  texts = config.rendered(dataclasses.replace(same, seed=0, latents=None))
+  return str(texts | {'own size': ex.latents is None})
 
 
 def widest(members: list[Member]) -> Experiment:

@@ -1,20 +1,21 @@
 """What must be known before a run starts: that it can, and its first state."""
 
 import contextlib
-import dataclasses
 import functools
 import time
 
 import jax
+import jax.numpy as jnp
 
 from vae_jax import config, data, training
 from vae_jax.config.experiment import Experiment
 from vae_jax.console import listed
 from vae_jax.factors.hyper import Hyper
-from vae_jax.factors.model import PRECISIONS
+from vae_jax.factors.model import PRECISIONS, WholeBatch
 from vae_jax.measures import pooled
 from vae_jax.runs.directory import Refused
 from vae_jax.training import State, sharded
+from vae_jax.training.devices import devices_of
 
 
 class Clock:
@@ -65,12 +66,6 @@ def check_batch(ex: Experiment, devices: int):
       'device: use one of '
       + ', '.join(str(n) for n in range(1, each + 1) if each % n == 0)
     )
-  objective, _ = config.parts(ex.objective)
-  if ex.micro_batch < each and not getattr(objective, 'by_example', False):
-    raise Refused(
-      f'objective {config.render(ex.objective)} does not say that it is a mean '
-      'over examples (by_example = True), so micro_batch must be None'
-    )
 
 
 def check(ex: Experiment, splits: dict[str, data.Batch]):
@@ -83,9 +78,13 @@ def check(ex: Experiment, splits: dict[str, data.Batch]):
   for name, allowed in words.items():
     if (word := getattr(ex, name)) not in allowed:
       raise Refused(f'{name} must be {listed(allowed)}, not {word!r}')
-  tried = dataclasses.replace(ex, measures=(*ex.measures, probe(ex.objective)))
+  for leaf, _ in ex.schedule:
+    if leaf not in ex.leaves():
+      there = ', '.join(ex.leaves())
+      raise Refused(f'schedule moves {leaf}, which is not there: {there} are')
   try:
-    shapes = pooled.shapes(tried, splits['test'])
+    shapes = pooled.shapes(ex, splits['test'])
+    check_pieces(ex, splits['test'])
   except (ValueError, TypeError, ArithmeticError) as error:
     raise Refused(str(error).splitlines()[0]) from error
   numbers = [name for name, shape in shapes.items() if not shape]
@@ -94,17 +93,24 @@ def check(ex: Experiment, splits: dict[str, data.Batch]):
     raise Refused(f'monitor {ex.monitor!r} is not measured: there are {there}')
 
 
-def probe(objective):
-  """A measure without figures: TypeError if this is no objective."""
+def check_pieces(ex: Experiment, batch: data.Batch):
+  """Refused if an objective that compares examples is to be given pieces."""
+  shares = len(devices_of(ex))
+  if ex.micro_batch is None or ex.micro_batch >= ex.batch_size // shares:
+    return
 
-  def measure(model, params, example, key_B, hyper: Hyper):
-    values = objective(model, params, example, key_B, hyper)
-    if not isinstance(values, tuple):
-      name = config.render(objective)
-      raise TypeError(f'objective {name} does not return (loss, metrics)')
-    return {}
+  def step(batch, hyper: Hyper, state: State):
+    return training.step(ex, batch, hyper, state, jnp.zeros(ex.batch_size, int))
 
-  return measure
+  try:
+    state = abstract(ex, batch, jax.local_devices()[0])
+    jax.eval_shape(step, batch, ex.hyper(), state)
+  except WholeBatch as error:
+    name = config.render(config.parts(ex.objective)[0])
+    raise Refused(
+      f'objective {name} compares the examples of a batch: micro_batch must be '
+      'None'
+    ) from error
 
 
 def abstract(ex: Experiment, batch: data.Batch, device) -> State:

@@ -177,8 +177,10 @@ def whole(run: Begun):
 def at_once(job: Job) -> int:
   """Examples on a device whose gradients are taken at once."""
   each = job.ex.batch_size // job.layout.shares
-  seen = config.example_shapes(job.ex, job.splits['train']).seen.shape
-  return each // pieces.count_of(job.ex, (each, *seen[1:]))
+  batch = job.splits['train']
+  seen = config.example_shapes(job.ex, batch).seen.shape
+  model = job.ex.model(batch)
+  return each // pieces.count_of(job.ex, model, (each, *seen[1:]))
 
 
 def work(run: Begun, call) -> dict:

@@ -11,7 +11,6 @@ import numpy as np
 from vae_jax import config, console, data, figures
 from vae_jax.config import ConfigError
 from vae_jax.config.text import restored
-from vae_jax.factors import posteriors
 from vae_jax.measures.trained import Trained, size_in_words
 from vae_jax.runs import directory
 from vae_jax.runs.directory import Refused
@@ -61,7 +60,7 @@ def use(mode: str, run_dir, source, out_dir, count: str, seed: str):
   count, seed = whole('count', count, 1, 100_000), whole('seed', seed, 0)
   trained = load(run_dir)
   if mode == 'generate':
-    if trained.ex.posterior is posteriors.Point:
+    if not trained.model.q_factor.density:
       console.say('note: this model has no prior of its own; codes are N(0, 1)')
     return generate(trained, count, seed, out_dir)
   if labels_in_turn(trained, 1) is not None:

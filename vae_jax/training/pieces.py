@@ -1,32 +1,51 @@
 """Gradients of a batch in pieces whose feature maps stay in the cache."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from vae_jax.config.experiment import Experiment
-from vae_jax.config.text import parts
-from vae_jax.factors.hyper import Hyper
+from vae_jax.factors.model import Model, WholeBatch
 
 # Fewer examples than this at once cost more than the cache gives.
 LEAST_PIECE = 16
 
 
-def gradients(loss, params, example, key_B, hyper: Hyper, count: int = 1):
-  """(gradients, metrics) of a loss that is a mean over these examples, taken
-  over `count` pieces of them one after another."""
+def gradients(ex: Experiment, model: Model, params, example, key_B):
+  """(gradients, metrics) of the mean of the objective over these examples,
+  taken in as many pieces as `count_of` says, or whole if it compares them."""
+  count = count_of(ex, model, example.seen.shape)
+  if count > 1:
+    try:
+      return in_pieces(ex, model, params, example, key_B, count)
+    except WholeBatch:
+      if ex.micro_batch is not None:
+        raise
+  return whole(ex, model, params, example, key_B)
 
-  def of(example, key_B):
-    (_, metrics), grads = jax.value_and_grad(loss, has_aux=True)(
-      params, example, key_B, hyper
-    )
-    return grads, metrics
 
-  if count == 1:
-    return of(example, key_B)
+def whole(ex: Experiment, model: Model, params, example, key_B):
+  """(gradients, metrics) of examples that are all taken at once."""
+
+  def loss(params):
+    values = ex.objective(model, params, example, key_B)
+    # Whatever the shape behind [B], a metric of training is one number.
+    means = {name: x.mean() for name, x in values.items() if x.ndim == 1}
+    return means['loss'], means
+
+  (_, metrics), grads = jax.value_and_grad(loss, has_aux=True)(params)
+  return grads, metrics
+
+
+def in_pieces(ex: Experiment, model: Model, params, example, key_B, count: int):
+  """(gradients, metrics) of `count` pieces of the examples one after another;
+  WholeBatch if the objective compares examples."""
+  model = dataclasses.replace(model, in_pieces=True)
 
   def body(total, piece):
-    grads, metrics = of(*piece)
+    grads, metrics = whole(ex, model, params, *piece)
     return jax.tree.map(jnp.add, total, grads), metrics
 
   example_key_n = jax.tree.map(
@@ -38,27 +57,21 @@ def gradients(loss, params, example, key_B, hyper: Hyper, count: int = 1):
   return mean, {name: value_n.mean(0) for name, value_n in metrics_n.items()}
 
 
-def count_of(ex: Experiment, seen) -> int:
+def count_of(ex: Experiment, model: Model, seen) -> int:
   """How many pieces the gradients of images of the shape `seen`, [B, H, W, C],
-  are taken in on one device.
-
-  As ex.micro_batch says; where it says nothing, as is fastest, if the objective
-  is known to be a mean over examples.
-  """
-  size, b = ex.micro_batch, seen[0]
-  if size is None:
-    known = getattr(parts(ex.objective)[0], 'by_example', False)
-    size = cached(ex, seen, b) if known else b
+  are taken in on one device: as ex.micro_batch says or, where it says nothing,
+  as is fastest."""
+  b = seen[0]
+  size = cached(model, seen, b) if ex.micro_batch is None else ex.micro_batch
   most = max(n for n in range(1, min(size, b) + 1) if b % n == 0)
   # A batch that has no divisor near the size stays whole.
   return b // most if 2 * most > size else 1
 
 
-def cached(ex: Experiment, seen, most: int) -> int:
+def cached(model: Model, seen, most: int) -> int:
   """How many images of the shape `seen` to take at once, of at most `most`: on
   CPU so many that the network's feature maps stay in the cache."""
-  network, _ = parts(ex.network)
-  pixels = getattr(network, 'cpu_pixels', None)
+  pixels = model.network.cpu_pixels
   if pixels is None or jax.default_backend() != 'cpu':
     return most
   return min(most, max(LEAST_PIECE, pixels // (seen[1] * seen[2])))

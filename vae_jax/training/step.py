@@ -4,8 +4,6 @@ An index of -1 means no step: a call of K steps can be the last of a run of any
 length, and one compiled program serves the whole run.
 """
 
-import functools
-
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -14,7 +12,7 @@ from jax import lax
 
 from vae_jax.config.experiment import Experiment
 from vae_jax.factors.hyper import Hyper
-from vae_jax.training.pieces import count_of, gradients
+from vae_jax.training.pieces import gradients
 
 
 @flax.struct.dataclass
@@ -32,7 +30,8 @@ def init(key, ex: Experiment, hyper: Hyper, data) -> State:
   """The state before the first step, a pure function of the key."""
   key_params, key_run = jax.random.split(key)
   key_view, key_init = jax.random.split(key_params)
-  example = ex.view(data.take(jnp.arange(1)), example_keys(key_view, 1), hyper)
+  ex = ex.bound(hyper)
+  example = ex.view(data.take(jnp.arange(1)), example_keys(key_view, 1))
   params = ex.model(data).init(key_init, example)
   zero = jnp.int32(0)
   return State(zero, zero, params, ex.optimizer().init(params), key_run)
@@ -44,31 +43,29 @@ def step(ex: Experiment, data, hyper: Hyper, state: State, index_b, axis=None):
   A loss or gradient that is not finite never reaches the parameters: from then
   on every update is refused and counted, and the state stays as it was.
   """
-  hyper = ex.schedule(hyper, state.step)
+  ex = ex.bound(ex.scheduled(hyper, state.step))
   model = ex.model(data, axis).bind(hyper.z_mask)
   key_view, key_latent = jax.random.split(fold_in_step(state))
-  example = ex.view(
-    data.take(index_b), example_keys(key_view, len(index_b), axis), hyper
-  )
+  key_B = example_keys(key_view, len(index_b), axis)
+  example = ex.view(data.take(index_b), key_B)
   key_B = example_keys(key_latent, len(index_b), axis)
-  loss = functools.partial(ex.objective, model)
-  count = count_of(ex, example.seen.shape)
-  grads, metrics = gradients(loss, state.params, example, key_B, hyper, count)
+  grads, metrics = gradients(ex, model, state.params, example, key_B)
   # Over one device XLA:CPU would copy every gradient: 4 % of an MLP step.
   if axis is not None and lax.axis_size(axis) > 1:
     grads, metrics = lax.pmean((grads, metrics), axis)
-  return update(ex, hyper, state, grads, metrics, asked=index_b[0] >= 0)
+  return update(ex, state, grads, metrics, asked=index_b[0] >= 0)
 
 
-def update(ex: Experiment, hyper: Hyper, state: State, grads, metrics, asked):
+def update(ex: Experiment, state: State, grads, metrics, asked):
   """The state after these gradients, or the same one if they are refused."""
   finite = all_finite((grads, metrics['loss'])) & (state.refused == 0)
   taken = finite & asked
 
   def moved(params, opt_state):
-    updates, opt_state = ex.optimizer().update(grads, opt_state, params)
+    clipped = grads if ex.clip_norm is None else clip(grads, ex.clip_norm)
+    updates, opt_state = ex.optimizer().update(clipped, opt_state, params)
     params = {
-      side: apply(params[side], updates[side], rate(side, hyper))
+      side: apply(params[side], updates[side], rate(side, ex))
       for side in params
     }
     return params, opt_state
@@ -96,9 +93,22 @@ def only_if(taken, f, old):
   return lax.platform_dependent(*old, cpu=branch, default=select)
 
 
-def rate(side: str, hyper: Hyper):
+def clip(grads: dict, norm: float) -> dict:
+  """The gradients, made smaller if their global norm is larger than this: those
+  of the critic, another player, apart (Pascanu et al. 2013)."""
+  critic = {side: g for side, g in grads.items() if side == 'critic'}
+  others = {side: g for side, g in grads.items() if side != 'critic'}
+
+  def clipped(tree):
+    scale = jnp.minimum(1.0, norm / optax.tree.norm(tree))
+    return jax.tree.map(lambda g: scale * g, tree)
+
+  return clipped(others) | (clipped(critic) if critic else {})
+
+
+def rate(side: str, ex: Experiment):
   """The learning rate of this part of the parameters."""
-  return hyper.critic_rate if side == 'critic' else hyper.learning_rate
+  return ex.critic_rate if side == 'critic' else ex.learning_rate
 
 
 def apply(params, updates, learning_rate):
