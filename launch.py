@@ -2,10 +2,12 @@
 
 python launch.py --experiment=denoise            embedded data, no network
 python launch.py --experiment=vae --latents=8    any field is a flag
-python launch.py --experiment=vae --set=network.widths=(256,)
+python launch.py --experiment=vae --set='network=mlp(widths=(256, 64))'
+python launch.py --experiment=vae --set='schedule.beta=linear(steps=2000)'
 python launch.py --experiment=vae --latents=2,4,8 --seed=0,1,2      a grid
 python launch.py --workdir=RUN --epochs=40       goes on with a run
 python launch.py --workdir=RUN --mode=evaluate   measures and draws it again
+python launch.py --workdir=RUN --mode=report     verdicts again, from its files
 python launch.py --experiment=vae --mode=benchmark --batch_size=64,256
 python launch.py --workdir=RUN --mode=embed --input=PATH      codes of images
 python launch.py --workdir=RUN --mode=reconstruct --input=PATH
@@ -99,10 +101,14 @@ def dispatch(argv: list[str]) -> int:
     print(usage(flags))
   elif flags.list:
     print(listing())
-  elif flags.mode == 'train':
-    return train(flags)
   else:
-    {'evaluate': evaluate, 'benchmark': benchmark}.get(flags.mode, use)(flags)
+    actions = {
+      'train': train,
+      'evaluate': evaluate,
+      'report': report,
+      'benchmark': benchmark,
+    }
+    return actions.get(flags.mode, use)(flags) or 0
   return 0
 
 
@@ -253,17 +259,36 @@ def train(values) -> int:
   return 1 if outcome.failed else 0
 
 
-def evaluate(values):
-  """Measures and draws a run's newest checkpoint, and prints it."""
+def evaluate(values) -> int:
+  """Measures and draws a run's newest checkpoint, and prints it; the exit
+  code."""
   from vae_jax.runs import command
 
+  name, members, data_dir = there(values)
+  outcome = command.evaluate(name, members, values.workdir, data_dir, STARTED)
+  print(outcome.summary())
+  return 1 if outcome.failed else 0
+
+
+def report(values) -> int:
+  """What a run's or a grid's files say, printed and drawn again; the exit
+  code."""
+  from vae_jax.runs import command
+
+  name, members, _ = there(values)
+  outcome = command.report(name, members, values.workdir, STARTED)
+  print(outcome.summary())
+  return 1 if outcome.failed else 0
+
+
+def there(values):
+  """(name, members, data_dir) of the run or the grid in --workdir."""
   if not values.workdir:
-    raise UsageError('--mode=evaluate needs --workdir=RUN')
+    raise UsageError(f'--mode={values.mode} needs --workdir=RUN')
   if not pathlib.Path(values.workdir, 'config.json').is_file():
     raise UsageError(f'--workdir={values.workdir} holds no run')
   name, members, _, data_dir = chosen(values)
-  outcome = command.evaluate(name, members, values.workdir, data_dir, STARTED)
-  print(outcome.summary())
+  return name, members, data_dir
 
 
 def benchmark(values):

@@ -7,47 +7,27 @@ by the most frequent class. On mnist (--epochs=5) 98.9 %. 8 s on two CPU
 cores with a warm compilation cache.
 """
 
-import functools
+from functools import partial
 
-import numpy as np
-
+from vae_jax import networks
 from vae_jax.config import Experiment
-from vae_jax.config.override import override
-from vae_jax.reports import claims
+from vae_jax.factors import likelihoods, objectives, posteriors, views
+from vae_jax.measures import per_example, studies
+from vae_jax.reports import claims, pictures
 
-# An arm of the experiments that it judges.
-ARM = (
-  'classifier',
-  'view=views.labels',
-  'network=networks.classifier',
-  'network.widths=(16, 32)',
-  'latents=64',
-  'posterior=point',
-  'likelihood=likelihoods.categorical',
-  'objective=reconstruction',
-  'batch_size=64',
-  'learning_rate=2e-3',
-  'steps=500',
-  'monitor=nll_nats',
-  'measures=per_example.accuracy',
-  'baselines=()',
-  'pictures=pictures.curves',
+experiment = Experiment(
+  view=views.labels,
+  network=partial(networks.classifier, widths=(16, 32)),
+  latents=64,
+  posterior=posteriors.point,
+  likelihood=likelihoods.categorical,
+  objective=objectives.reconstruction,
+  batch_size=64,
+  learning_rate=2e-3,
+  steps=500,
+  monitor='nll_nats',
+  measures=(per_example.accuracy,),
+  pictures=(pictures.curves,),
+  studies=(studies.majority,),
+  report=claims.rightly_classified,
 )
-
-
-def report(runs) -> claims.Report:
-  """Its accuracy beside that of naming the most frequent class."""
-  test = np.asarray(runs[0].data['test'].label)
-  train = np.asarray(runs[0].data['train'].label)
-  share = (test == np.bincount(train).argmax()).mean()
-  accuracy = [100 * run.results['accuracy'] for run in runs]
-  return claims.Report(
-    results={'majority_accuracy': float(share)},
-    verdicts=[
-      f'{claims.mean_and_error(accuracy, " %")} of the test images are '
-      f'classified rightly, {100 * share:.1f} % by the most frequent class'
-    ],
-  )
-
-
-experiment = functools.reduce(override, ARM[1:], Experiment(report=report))

@@ -23,6 +23,7 @@ import dataclasses
 import functools
 import gc
 
+import hypothesis
 import jax
 import numpy as np
 import pytest
@@ -36,6 +37,12 @@ CACHE = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
 jax.config.update('jax_compilation_cache_dir', f'{CACHE}/vae_jax/xla_tests')
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
+# The same examples every time; what it keeps, it keeps there too.
+hypothesis.configuration.set_hypothesis_home_dir(f'{CACHE}/vae_jax/hypothesis')
+hypothesis.settings.register_profile(
+  'fixed', derandomize=True, deadline=None, database=None, max_examples=60
+)
+hypothesis.settings.load_profile('fixed')
 
 from vae_jax import config, data, networks, training  # noqa: E402
 from vae_jax.factors import views  # noqa: E402

@@ -122,8 +122,8 @@ def test_6_a_run_begins_with_weights_of_its_own(tiny, tiny_data, tmp_path):
   assert again.runs[''].history[0] == first.runs[''].history[0]  # before step 1
   jax.tree.map(
     np.testing.assert_array_equal,
-    jax.device_get(again.runs[''].state.params),
-    jax.device_get(first.runs[''].state.params),
+    jax.device_get(again.trained[''].state.params),
+    jax.device_get(first.trained[''].state.params),
   )
 
 

@@ -3,9 +3,10 @@ import functools
 
 import pytest
 
-from vae_jax import networks
+from vae_jax import config, networks
 from vae_jax.config import ConfigError, grid, rendered
 from vae_jax.config.override import override
+from vae_jax.reports import claims
 
 ARMS = (
   ('narrow', 'network.widths=(4,)', 'steps=7'),
@@ -123,6 +124,37 @@ def test_a_list_that_an_arm_does_not_take_multiplies_the_others_alone(armed):
 def test_an_override_without_effect_is_an_error(armed):
   with pytest.raises(ConfigError, match='every arm has a dataset of its own'):
     grid.members(armed, ['arms=photos', 'dataset=mnist'])
+
+
+def test_an_arm_may_be_another_experiment_on_the_same_data(tiny):
+  other = config.Experiment(
+    network=functools.partial(networks.conv, widths=(4,)),
+    latents=7,
+    epochs=3.0,
+    report=claims.rightly_classified,
+    arms=(('more',),),
+  )
+  ex = dataclasses.replace(
+    tiny,
+    dataset='photos',
+    report=claims.beats_baselines,
+    arms=(('own',), ('other', other)),
+  )
+  changes = ['latents=2,3', 'network.widths=(8,)', 'seed=1', 'steps=5']
+  *own, mine = grid.members(ex, changes)
+  assert [member.ex.latents for member in own] == [2, 3]
+  assert mine.arm == mine.label == 'other' and mine.name == 'other'
+  assert mine.changes == ['arms=other', 'seed=1', 'steps=5']
+  wanted = dataclasses.replace(
+    other, dataset='photos', report=ex.report, arms=(), seed=1, steps=5
+  )
+  assert mine.ex == wanted
+  [again] = grid.members(ex, mine.changes)
+  assert again.ex == wanted
+  [elsewhere, _] = grid.members(
+    dataclasses.replace(ex, arms=(('other', wanted), ('own',))), ['seed=0']
+  )
+  assert elsewhere.ex.dataset == 'photos'
 
 
 def test_how_long_it_trains_is_the_user_s_to_say_in_every_arm(armed):

@@ -96,15 +96,20 @@ def changed(*assignments):
     (['schedule.beta=linear', 'schedule=None'], {}),
     (['clip_norm=5', 'clip_norm=None'], {}),
     (['report=claims.beats_baselines', 'report=None'], {}),
-    (
-      ['report=experiments.classifier.report'],  # a file of the user's own
-      {'report': 'experiments.classifier.report'},
-    ),
     (['pictures=pictures.curves', 'pictures=()'], {}),
   ],
 )
 def test_an_override_changes_its_field_and_no_other(assignments, wanted):
   assert changed(*assignments) == wanted
+
+
+def test_a_function_of_a_file_of_the_user_s_own_is_named_by_its_module(
+  tmp_path, monkeypatch
+):
+  (tmp_path / 'my_report.py').write_text('def said(runs):\n  return runs\n')
+  monkeypatch.syspath_prepend(tmp_path)
+  wanted = {'report': 'my_report.said'}
+  assert changed('report=my_report.said') == wanted
 
 
 def test_an_override_keeps_the_other_arguments_of_a_partial():

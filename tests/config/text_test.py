@@ -80,6 +80,10 @@ RENAMED = {'Normal': 'normal', 'Point': 'point'}
 def test_what_runs_of_november_say_means_what_it_did(name):
   """Every function that an experiment named when the folders were flat."""
   for text in NOVEMBER['texts'][name]:
+    if 'experiments.' in text:  # functions of its own: no model needs them
+      assert name in ('report', 'pictures')
+      restored({name: text}, model_only=True)
+      continue
     value = getattr(text_module.restored({name: text}), name)
     wanted = [
       part.rpartition('.')[2] for part in re.findall(r'[\w.]+\.\w+', text)

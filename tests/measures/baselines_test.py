@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 from PIL import Image
-from sklearn import decomposition, linear_model
+from sklearn import decomposition, kernel_ridge, linear_model
 
 from vae_jax import data, networks, training
 from vae_jax.factors import likelihoods, objectives, posteriors
@@ -79,6 +79,91 @@ def test_principal_components_are_those_of_scikit_learn(copying):
   basis = baselines.principal_components(x, 3)
   wanted = decomposition.PCA(3).fit(x).components_
   np.testing.assert_allclose(np.abs(wanted @ basis), np.eye(3), atol=1e-6)
+
+
+@pytest.mark.parametrize('n', [3, 40])  # fewer images than pixels, and more
+def test_principal_components_are_the_singular_vectors_of_numpy(n):
+  x, y = (rows(images(seed, n, 5, 4, 1)) for seed in (0, 1))
+  count = min(n - 1, 5)  # what three images differ in is a plane
+  right = np.linalg.svd(x - x.mean(0))[2][:count].T
+  basis = baselines.principal_components(x, count)
+  np.testing.assert_allclose(np.abs(right.T @ basis), np.eye(count), atol=1e-8)
+  wanted = (y - x.mean(0)) @ right @ right.T + x.mean(0)
+  found = baselines.pca(*(Example(z, z) for z in (x, y)), components=5)
+  np.testing.assert_allclose(found, wanted, atol=1e-8)
+
+
+def test_few_large_images_need_no_matrix_of_pixels_by_pixels():
+  x, y = (rows(images(seed, 4, 500, 500, 1)) for seed in (0, 1))  # 500 GB
+  mean = x.mean(0)
+  right = np.linalg.svd(x - mean, full_matrices=False)[2][:2].T
+  fit, test = Example(x, x), Example(y, y)
+  wanted = (y - mean) @ right @ right.T + mean
+  found = baselines.pca(fit, test, components=2)
+  np.testing.assert_allclose(found, wanted, atol=1e-8)
+  model = kernel_ridge.KernelRidge(alpha=30.0).fit(x - mean, x - mean)
+  wanted = model.predict(y - mean) + mean
+  found = baselines.ridge(fit, test, alphas=(30.0,))
+  np.testing.assert_allclose(found, wanted, atol=1e-8)
+
+
+@pytest.mark.parametrize('n', [1, 40])
+def test_of_equal_images_principal_components_know_the_image(n):
+  x = np.repeat(images(0, 1, 5, 4, 1), n, 0)
+  noisy = images(1, n, 5, 4, 1)
+  for fit, test in (
+    (Example(x, x), Example(x, x)),
+    (Example(x, x**2), Example(noisy, x**2)),
+  ):
+    found = baselines.pca(fit, test, components=3)
+    np.testing.assert_allclose(found, test.wanted, atol=1e-6)
+  basis = baselines.principal_components(rows(x), 3)  # more than one image has
+  np.testing.assert_allclose(basis.T @ basis, np.eye(3), atol=1e-6)
+
+
+def test_what_varies_by_rounding_alone_is_no_component_to_predict_from():
+  rng = np.random.default_rng(0)
+  mixing = rng.random((2, 20))
+  fit, test = (
+    Example((z @ mixing).astype(np.float32), (z**3).astype(np.float32))
+    for z in (rng.random((60, 2)), rng.random((30, 2)))
+  )
+  linear = linear_model.LinearRegression().fit(
+    *(x.astype(float) for x in fit[:2])
+  )
+  found = baselines.pca(fit, test)
+  np.testing.assert_allclose(found, linear.predict(test.seen), atol=1e-5)
+
+
+def test_a_sweep_over_components_fits_once(copying, monkeypatch):
+  fitted, fit = [], decomposition.PCA.fit
+
+  def counted(self, x):
+    fitted.append(x.shape)
+    return fit(self, x)
+
+  monkeypatch.setattr(decomposition.PCA, 'fit', counted)
+  for components in (2, 4, 8):
+    found = baselines.pca(*copying, components=components)
+    pca = decomposition.PCA(components)
+    fit(pca, rows(copying[0].seen))
+    wanted = pca.inverse_transform(pca.transform(rows(copying[1].seen)))
+    np.testing.assert_allclose(rows(found), wanted, atol=1e-5)
+  assert fitted == [(80, 20)]
+
+
+@pytest.mark.parametrize('n', [12, 80])  # fewer images than pixels, and more
+def test_ridge_in_either_form_is_that_of_scikit_learn(n):
+  (x, new), (y, _) = (
+    (rows(images(seed, n, 5, 4, 1)), rows(images(seed + 1, 9, 5, 4, 1)))
+    for seed in (0, 2)
+  )
+  for alpha in (1e-3, 20.0):
+    wanted = linear_model.Ridge(alpha).fit(x, y).predict(new)
+    found = baselines.ridge(
+      Example(x, y), Example(new, wanted), alphas=(alpha,)
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize('alpha', [0.5, 20.0])

@@ -1,304 +1,227 @@
-"""The measures of codes against scikit-learn, and the laws they promise."""
+"""Studies of codes: against closed forms, and against scikit-learn."""
 
-import pathlib
-import subprocess
-import sys
+import dataclasses
+import functools
 
+import jax
 import numpy as np
 import pytest
-import scipy.stats
-from scipy.stats import ortho_group
-from sklearn import manifold
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
 
-from vae_jax.data import spread_rows
-from vae_jax.measures.codes import (
-  against_draws,
-  few_labels,
-  fit_to_normal,
-  knn_accuracy,
-  kolmogorov_smirnov,
-  linear_probe,
-  mmd2,
-  trustworthiness,
-)
+from vae_jax import networks
+from vae_jax.factors import posteriors, views
+from vae_jax.factors.views import Example
+from vae_jax.measures import baselines, codes, features
+from vae_jax.measures.discrepancy import fit_to_normal
 
 
-@pytest.fixture
-def clouds():
-  """Three overlapping classes in 6 dimensions: train and test pairs."""
-  rng = np.random.default_rng(0)
-  centres = rng.normal(size=(3, 6))
-
-  def draw(n):
-    label = rng.integers(0, 3, n)
-    return centres[label] + rng.normal(size=(n, 6)), label
-
-  return draw(80), draw(50)
+def test_the_error_of_pca_is_that_of_as_many_components(trained, tiny_data):
+  found = codes.against_pca(trained)['PCA']['mse']
+  x, y = (np.asarray(tiny_data[s].images()) for s in ('train', 'test'))
+  image = baselines.pca(Example(x, x), Example(y, y), trained.ex.latents)
+  wanted = ((np.clip(image, 0, 1) - y) ** 2).mean()
+  assert found == pytest.approx(wanted, rel=1e-4)
+  fewer = codes.against_pca(trained, limit=5)['PCA']['mse']
+  assert fewer != pytest.approx(wanted, rel=1e-3)
 
 
-@pytest.mark.parametrize('k', [1, 2, 3, 5, 8, 20])
-def test_neighbours_vote_as_in_scikit_learn(clouds, k):
-  train, test = clouds
-  wanted = KNeighborsClassifier(k).fit(*train).score(*test)
-  assert 0.4 < wanted < 1
-  assert knn_accuracy(train, test, k=k) == pytest.approx(wanted)
+def test_the_error_of_a_model_is_that_of_its_reconstructions(trained, figures):
+  found = codes.against_pca(trained)
+  image = trained.reconstruct(trained.test.seen)
+  wanted = ((image - trained.test.wanted) ** 2).mean()
+  assert found['AE']['mse'] == pytest.approx(wanted, rel=1e-4)
+  assert figures(found) == found
+  assert all(
+    set(f) == {'mse', 'knn', 'linear', 'trust'} for f in found.values()
+  )
 
 
-def test_a_code_among_its_own_class_is_recognised():
-  codes = np.array([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]])
-  train = codes, np.array([4, 4, 4, 7, 7, 7])
-  test = np.array([[0.05], [9.05], [8.0], [1.0]])
-  assert knn_accuracy(train, (test, np.array([4, 7, 7, 4])), k=3) == 1
-  found = knn_accuracy(train, (test, np.array([7, 7, 7, 4])), k=3)
-  assert found == 0.75
+def test_codes_are_judged_beside_their_images():
+  image = np.linspace(0, 1, 30).reshape(10, 3)
+  label = np.arange(10) // 5
+  found = codes.judged([image] * 2, [label] * 2, image, image + 2)
+  # What is rebuilt is clipped to [0, 1] first: all of it is 1.
+  assert found['mse'] == pytest.approx(((1 - image) ** 2).mean())
+  assert found['trust'] == 1.0
+  assert found['linear'] == features.linear_probe(
+    (image, label), (image, label)
+  )
+  mixed = codes.judged([image] * 2, [label, 1 - label], image, image)
+  assert (mixed['mse'], mixed['knn']) == (0.0, 1 - found['knn'])
 
 
-def test_the_linear_probe_is_a_logistic_regression_on_one_scale(clouds):
-  (x, label), (x_test, test_label) = clouds
+def test_images_without_labels_have_no_studies_of_labels(trained, blind):
+  bare = blind(trained)
+  assert codes.against_pca(bare) == {}
+  assert codes.beside_pca(bare, sizes=(3,)) == {}
+  assert codes.probed(bare) == {}
+
+
+def test_codes_lie_beside_the_components_of_the_training_images(
+  trained, figures
+):
+  found = codes.beside_pca(trained, sizes=(3,), most=4)
+  seen = trained.test.seen[[0, 2, 5, 7]]
+  np.testing.assert_allclose(found['autoencoder'], trained.encode(seen))
+  x, y = features.flat(trained.examples('train', 99).seen), features.flat(seen)
+  wanted = PCA(3).fit(x).transform(y)
+  signs = np.sign((wanted * found['PCA']).sum(0))  # of a direction: any
+  np.testing.assert_allclose(found['PCA'], signs * wanted, atol=1e-4)
+  np.testing.assert_array_equal(
+    found['label'], trained.data['test'].label[[0, 2, 5, 7]]
+  )
+  assert figures(found) == {'classes': ['a', 'b', 'c']}
+  assert codes.beside_pca(trained) == {}  # of other sizes
+
+
+def test_the_components_are_those_of_scikit_learn():
+  x = np.random.default_rng(0).normal(size=(20, 6)) * [5, 4, 3, 2, 1, 1] + 7
+  mean, basis = codes.components(x, 2)
+  np.testing.assert_allclose(mean, x.mean(0))
+  wanted = PCA(2).fit(x).components_.T
+  np.testing.assert_allclose(np.abs(basis), np.abs(wanted), atol=1e-9)
+  assert codes.components(x[:3], 5)[1].shape == (6, 3)  # of three examples
+
+
+def test_labels_are_those_of_the_examples(trained):
+  train = trained.data['train']
+  numbered = train.replace(label=np.arange(train.size))
+  model = dataclasses.replace(trained, data=trained.data | {'train': numbered})
+  at = codes.labels_of(model, 'train', 5)
+  assert list(at) == [0, 3, 6, 9, 12]
+  whole = np.asarray(train.images())
+  np.testing.assert_allclose(model.examples('train', 5).wanted, whole[at])
+
+
+def test_the_plane_of_two_latents_is_theirs(untrained, figures):
+  model = untrained(latents=2)
+  found = codes.plane(model)
+  np.testing.assert_array_equal(found['points'], model.encode(model.test.seen))
+  np.testing.assert_array_equal(found['label'], model.data['test'].label)
+  told = figures(found)
+  assert told['classes'] == ['a', 'b', 'c'] and 'mean' in told['axes'][0]
+
+
+def test_the_plane_of_more_latents_is_that_of_their_components(trained, blind):
+  found = codes.plane(blind(trained))
+  wanted = PCA(2).fit_transform(trained.encode(trained.test.seen))
+  signs = np.sign((wanted * found['points']).sum(0))
+  np.testing.assert_allclose(found['points'], signs * wanted, atol=1e-5)
+  assert 'component' in found['axes'][0] and 'label' not in found
+
+
+def test_one_latent_has_no_plane(untrained):
+  assert codes.plane(untrained(latents=1)) == {}
+
+
+def test_every_kind_of_feature_is_probed_at_every_count(trained, figures):
+  found = codes.probed(trained, draws=3)
+  assert figures(found) == found
+  assert found['labels'] == [10, 16]  # sixteen images in all
+  assert set(found['accuracy']) == {'encoder', *codes.RIVALS}
+  for scores in found['accuracy'].values():
+    assert [len(draws) for draws in scores] == [3, 3]
+    assert all(0 <= score <= 1 for draws in scores for score in draws)
+
+
+def test_all_labels_of_pixels_are_a_logistic_regression(trained):
+  pixels = codes.probed(trained, draws=1)['accuracy']['pixels']
+  x, y = (features.flat(codes.clean(trained, s, 99)) for s in ('train', 'test'))
+  label = [trained.data[split].label for split in ('train', 'test')]
   mean, scale = x.mean(0), (x - x.mean(0)).std()
-  reference = LogisticRegression(C=0.1, tol=1e-8, max_iter=10_000)
-  reference.fit((x - mean) / scale, label)
-  wanted = reference.score((x_test - mean) / scale, test_label)
-  found = linear_probe(*clouds, penalty=10.0)
-  assert found == pytest.approx(wanted)
+  model = LogisticRegression(tol=1e-8, max_iter=10_000)
+  wanted = model.fit((x - mean) / scale, label[0])
+  assert pixels[-1] == [wanted.score((y - mean) / scale, label[1])]
 
 
-def test_the_linear_probe_does_not_depend_on_unit_origin_or_basis(clouds):
-  (x, label), (x_test, test_label) = clouds
-  rotation = ortho_group.rvs(6, random_state=0)
-  moved = (
-    (7 * x @ rotation + 3, label),
-    (7 * x_test @ rotation + 3, test_label),
-  )
-  wanted = linear_probe(*clouds)
-  assert linear_probe(*moved) == pytest.approx(wanted, abs=0.021)
+def test_features_are_of_clean_images_whatever_the_model_was_shown(trained):
+  ex = dataclasses.replace(trained.ex, view=views.noisy)
+  noisy = dataclasses.replace(trained, ex=ex)
+  assert (noisy.test.seen != noisy.test.wanted).any()
+  for split in ('train', 'test'):
+    found = codes.clean(noisy, split, 100)
+    np.testing.assert_array_equal(found, trained.data[split].images())
+  few = codes.clean(noisy, 'train', 4)
+  np.testing.assert_array_equal(few, trained.data['train'].images()[::4])
 
 
-def test_faint_features_stay_faint():
-  # The class lies in a strong feature, the faint ones are noise to fit.
-  rng = np.random.default_rng(0)
-  label = np.arange(400) % 2
-  strong = (label - 0.5 + 0.3 * rng.normal(size=400))[:, None]
-  both = np.hstack([strong, 1e-3 * rng.normal(size=(400, 200))])
-  found, wanted = (
-    linear_probe((x[:20], label[:20]), (x[20:], label[20:]))
-    for x in (both, strong)
-  )
-  assert found == pytest.approx(wanted, abs=0.02) and wanted > 0.9
+def test_labels_are_drawn_anew_where_they_are_few(trained, monkeypatch):
+  drawn = []
+
+  def few(label_N, count, seed):
+    drawn.append((count, seed))
+    return np.arange(count) % 3
+
+  monkeypatch.setattr(codes, 'few_labels', few)
+  monkeypatch.setattr(codes, 'LABELS', (2, 5, 40))
+  ex = dataclasses.replace(trained.ex, seed=4)
+  model = dataclasses.replace(trained, ex=ex)
+  pair = [codes.clean(trained, split, 99) for split in ('train', 'test')]
+  found = codes.accuracies(model, pair, 2, 99)
+  assert list(found) == [2, 5, 16]  # there are no forty
+  assert drawn == [(n, 4000 + d) for n in (2, 5, 16) for d in (0, 1)]
 
 
-def test_neighbours_and_trustworthiness_do_not_depend_on_the_basis(clouds):
-  (x, label), (x_test, test_label) = clouds
-  rotation = ortho_group.rvs(6, random_state=0)
-  turned = (
-    (7 * x @ rotation + 3, label),
-    (7 * x_test @ rotation + 3, test_label),
-  )
-  assert knn_accuracy(*turned) == knn_accuracy(*clouds)
-  codes, plane = x[:, :2], ortho_group.rvs(2, random_state=1)
-  found = trustworthiness(x, 5 * codes @ plane - 1)
-  assert found == pytest.approx(trustworthiness(x, codes))
+def test_many_labels_are_drawn_once(trained, monkeypatch):
+  whole = trained.data['train'].take(np.arange(160) % 16)
+  model = dataclasses.replace(trained, data=trained.data | {'train': whole})
+  pair = [codes.clean(model, split, 999) for split in ('train', 'test')]
+  found = codes.accuracies(model, pair, 2, 999)
+  assert {n: len(scores) for n, scores in found.items()} == {
+    10: 2, 100: 2, 160: 1,
+  }  # fmt: skip
 
 
-def test_a_feature_that_never_moves_in_training_says_nothing(clouds):
-  (x, label), (x_test, test_label) = clouds
-  still, loud = np.ones((len(x), 1)), np.full((len(x_test), 1), 1e6)
-  train, test = np.hstack([x, still]), np.hstack([x_test, loud])
-  found = linear_probe((train, label), (test, test_label))
-  wanted = linear_probe(*clouds)
-  assert found == pytest.approx(wanted, abs=0.021)  # another penalty
-
-
-def test_a_probe_that_saw_one_class_answers_that_class():
-  codes = np.arange(8.0)[:, None]
-  train, test = (codes, np.full(8, 2)), (codes, np.arange(8) % 4)
-  assert linear_probe(train, test) == 0.25
-
-
-def test_constant_codes_are_worth_no_more_than_the_largest_class():
-  pair = np.ones((4, 3)), np.array([0, 1, 1, 1])
-  assert linear_probe(pair, pair) == 0.75
-
-
-def test_trustworthiness_is_scikit_learn_s_and_one_for_the_images_themselves():
-  images = np.random.default_rng(0).random((40, 4, 4, 1))
-  rows = images.reshape(40, -1)
-  wanted = manifold.trustworthiness(rows, rows[:, :2], n_neighbors=7)
-  found = trustworthiness(images, rows[:, :2], k=7)
-  assert found == pytest.approx(wanted) and found < 1
-  assert trustworthiness(images, 3 * images) == 1
-
-
-@pytest.mark.parametrize('count', [3, 4, 9])
-def test_few_examples_are_enough_for_every_measure(count):
-  codes = np.random.default_rng(0).random((count, 2))
-  pair = codes, np.arange(count) % 2
-  for found in (
-    knn_accuracy(pair, pair, k=50),
-    linear_probe(pair, pair),
-    trustworthiness(codes, codes, k=50),
-  ):
-    assert 0 <= found <= 1
-
-
-def test_limits_are_those_of_a_subset_from_all_over(clouds):
-  train, test = clouds
-  fewer = [(x[::2], y[::2]) for x, y in clouds]
-  limits = {'train_limit': 40, 'test_limit': 25}
-  for probe in (knn_accuracy, linear_probe):
-    assert probe(train, test, **limits) == probe(*fewer)
-  found = trustworthiness(train[0], train[0][:, :2], limit=40)
-  x = fewer[0][0]
-  assert found == trustworthiness(x, x[:, :2])
-
-
-def test_some_rows_come_from_all_over_and_stay_together():
-  x, y = spread_rows(3, np.arange(9.0), np.arange(9) + 10)
-  np.testing.assert_array_equal(x, [0, 3, 6])
-  np.testing.assert_array_equal(y, [10, 13, 16])
-  np.testing.assert_array_equal(spread_rows(99, np.arange(4))[0], np.arange(4))
-
-
-@pytest.mark.parametrize('count', [10, 30, 33])
-def test_few_labels_are_as_many_of_each_class(count):
-  label = np.repeat(np.arange(10), np.arange(20, 30))
-  index = few_labels(label, count, seed=3)
-  assert len(set(index)) == len(index) == count
-  counts = np.bincount(label[index], minlength=10)
-  assert counts.max() - counts.min() <= (count % 10 > 0)
-
-
-def test_a_class_that_runs_out_is_made_up_for_by_the_others():
-  label = np.array([0] * 2 + [1] * 50)
-  index = few_labels(label, 20)
-  np.testing.assert_array_equal(np.bincount(label[index]), [2, 18])
-
-
-def test_more_labels_hold_the_fewer_ones_and_all_are_all():
-  label = np.random.default_rng(0).integers(0, 10, 300)
-  few, more, whole = (few_labels(label, n, 1) for n in (10, 100, 999))
-  assert set(few) < set(more)
-  np.testing.assert_array_equal(np.sort(whole), np.arange(300))
-
-
-def test_label_draws_follow_their_seed_alone():
-  label = np.arange(300) % 10
-  a, again, other = (few_labels(label, 10, seed) for seed in (1, 1, 2))
-  np.testing.assert_array_equal(a, again)
-  assert (a != other).any()
-
-
-def normals(n, z=2, mean=0.0, std=1.0, seed=0):
-  return mean + std * np.random.default_rng(seed).standard_normal((n, z))
-
-
-def closed_mmd2(z, mean, std, width):
-  """Of N(0, I) and N(mean, std^2 I), by the Gaussian integral of the kernel."""
-
-  def expected(variance, distance2):
-    total = width**2 + variance
-    return (width**2 / total) ** (z / 2) * np.exp(-distance2 / (2 * total))
-
-  within = expected(2, 0) + expected(2 * std**2, 0)
-  return within - 2 * expected(1 + std**2, z * mean**2)
-
-
-@pytest.mark.parametrize(('mean', 'std'), [(0.0, 1.0), (0.7, 1.0), (0.3, 1.6)])
-@pytest.mark.parametrize('z', [1, 2, 5])
-def test_mmd_is_its_closed_form_for_normals(z, mean, std):
-  x, y = normals(3000, z), normals(3000, z, mean, std, seed=1)
-  wanted = closed_mmd2(z, mean, std, 1.3)
-  assert mmd2(x, y, 1.3) == pytest.approx(wanted, abs=0.015)
-
-
-def test_mmd_is_the_double_sum_of_gretton_2012_and_unbiased_at_any_size():
-  x, y = normals(4, 3), normals(5, 3, 1.0, seed=1)
-
-  def mean(a, b, skip):
-    pairs = [
-      np.exp(-((p - q) ** 2).sum() / 6)
-      for i, p in enumerate(a)
-      for j, q in enumerate(b)
-      if not (skip and i == j)
-    ]
-    return np.mean(pairs)
-
-  wanted = mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
-  assert mmd2(x, y) == pytest.approx(wanted)
-  same = [
-    mmd2(normals(8, seed=i), normals(8, seed=10_000 + i)) for i in range(2000)
+def test_the_random_encoder_is_the_same_net_with_other_parameters(trained):
+  other = codes.untrained(trained, trained.ex.seed + 1)
+  mine, its = (jax.tree.map(np.shape, r.state.params) for r in (trained, other))
+  assert mine == its
+  kernels = [
+    r.state.params['encoder']['z_mean']['kernel'] for r in (trained, other)
   ]
-  assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(len(same))
+  assert np.abs(kernels[0] - kernels[1]).max() > 0.01
 
 
-def test_kolmogorov_smirnov_is_scipys():
-  z = normals(200, 1, 0.2, 1.3)[:, 0]
-  wanted = scipy.stats.kstest(z, 'norm').statistic
-  assert kolmogorov_smirnov(z) == pytest.approx(wanted)
-
-
-def test_draws_of_the_prior_are_at_the_level_of_no_difference():
-  found = [fit_to_normal(normals(300, seed=s), seed=s + 100) for s in range(20)]
-  within = [f['mmd2'] <= f['mmd2_null'] for f in found]
-  assert np.mean(within) >= 0.8
-  assert max(f['largest_mean'] for f in found) < 0.25
-  assert all(0.85 < f['least_std'] <= f['largest_std'] < 1.15 for f in found)
-
-
-@pytest.mark.parametrize(('mean', 'std'), [(1.0, 1.0), (0.0, 3.0), (0.0, 0.3)])
-def test_other_codes_are_far_above_it_and_the_figures_say_why(mean, std):
-  found = fit_to_normal(normals(300, 2, mean, std))
-  assert found['mmd2'] > 5 * found['mmd2_null']
-  assert found['largest_mean'] == pytest.approx(mean, abs=0.5)
-  assert found['largest_std'] == pytest.approx(std, rel=0.2)
-  assert found['worst_ks'] > 0.2
-
-
-def test_the_fit_is_a_pure_function_that_looks_at_so_many_codes_only():
-  z = normals(5000)
-  assert fit_to_normal(z, most=50) == fit_to_normal(z, most=50)
-  assert fit_to_normal(z, most=50) != fit_to_normal(z, most=60)
-
-
-def test_constant_codes_and_a_single_one_have_finite_figures():
-  for z in (np.zeros((32, 3)), np.zeros((1, 2))):
-    assert all(np.isfinite(v) for v in fit_to_normal(z).values())
-
-
-def test_codes_and_draws_are_compared_as_mmd2_compares_them():
-  z, draws = normals(20, 3, 0.5), normals(60, 3, seed=1).reshape(3, 20, 3)
-  ours, null = against_draws(z, draws)
-  np.testing.assert_allclose(ours, [mmd2(z, d) for d in draws])
-  pairs = [(0, 2), (1, 0), (2, 1)]
-  wanted = [mmd2(draws[a], draws[b]) for a, b in pairs]
-  np.testing.assert_allclose(null, wanted)
-
-
-NO_SYS = """
-import joblib.externals.loky.backend.context as context
-import numpy as np
-
-def missing():
-  raise FileNotFoundError('/sys/devices/system/cpu')
-
-context._count_physical_cores_linux = missing
-from vae_jax.measures import codes
-x, y = np.eye(6), np.arange(6) % 2
-print(codes.knn_accuracy((x, y), (x, y)), codes.linear_probe((x, y), (x, y)))
-print(codes.trustworthiness(x, x) is not None, context.physical_cores_cache)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != 'linux', reason='joblib looks in /sys')
-def test_a_machine_whose_cores_cannot_be_counted_is_no_reason_to_warn():
-  done = subprocess.run(
-    [sys.executable, '-W', 'error', '-c', NO_SYS],
-    cwd=pathlib.Path(__file__).parents[2],
-    capture_output=True,
-    text=True,
+def test_before_its_first_step_a_model_is_that_of_its_seed(trained):
+  ended = trained.state.replace(
+    params=jax.tree.map(lambda x: x + 1, trained.state.params)
   )
-  assert done.stderr == ''
-  assert done.stdout.endswith('True not found\n')
+  found = codes.untrained(
+    dataclasses.replace(trained, state=ended), trained.ex.seed
+  )
+  close = functools.partial(np.testing.assert_allclose, atol=1e-6)
+  jax.tree.map(close, found.state.params, trained.state.params)
+
+
+def test_the_fit_is_that_of_the_codes_now_and_before_training(trained, figures):
+  params = trained.state.params
+  moved = params | {'encoder': jax.tree.map(lambda x: 3 * x, params['encoder'])}
+  ended = dataclasses.replace(
+    trained, state=trained.state.replace(params=moved)
+  )
+  found = codes.fit_to_prior(ended)
+  assert figures(found) == found
+  for name, model in {'trained': ended, 'untrained': trained}.items():
+    wanted = fit_to_normal(model.encode(model.test.seen))
+    assert found[name] == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+  assert found['trained'] != pytest.approx(found['untrained'], rel=0.01)
+
+
+def test_the_ranked_values_are_means_by_rank(trained, figures, monkeypatch):
+  z = np.array([[1.0, -4.0], [0.0, 2.0]])
+  monkeypatch.setattr(type(trained), 'encode', lambda self, *args: z)
+  found = codes.ranked(trained)
+  assert figures(found) == found
+  assert found['activation'] == [3.0, 0.5]
+  np.testing.assert_allclose(found['share_of_l1'], [0.9, 0.1])
+
+
+def test_what_is_ranked_are_the_sizes_of_the_codes(untrained):
+  rectified = functools.partial(networks.mlp, widths=(8,), rectified=True)
+  model = untrained(network=rectified, posterior=posteriors.point)
+  found = codes.ranked(model)
+  z = model.encode(model.test.seen)
+  assert sum(found['activation']) == pytest.approx(z.sum(1).mean(), rel=1e-5)
+  assert found['activation'] == sorted(found['activation'], reverse=True)
+  assert sum(found['share_of_l1']) == pytest.approx((z.sum(1) > 0).mean())

@@ -1,4 +1,6 @@
+import dataclasses
 import math
+import types
 
 import numpy as np
 import pytest
@@ -125,3 +127,102 @@ def test_constant_features_have_finite_measures():
   same = (np.zeros((9, 4, 4, 1)), np.zeros((9, 5)), np.ones((9, 2)))
   found = samples.all_measures(same, same)
   assert all(math.isfinite(value) for value in found.values())
+
+
+def test_a_model_is_judged_by_the_classifier_of_its_seed(trained, judge):
+  first, second = judge, dataclasses.replace(judge, seed=1)
+  ex = dataclasses.replace(trained.ex, seed=1)
+  one = dataclasses.replace(trained, ex=ex)
+  among = (one, first, second)
+  assert samples.judge_of(one.told(among=among)) is second
+  other = dataclasses.replace(trained, ex=dataclasses.replace(ex, seed=7))
+  assert samples.judge_of(other.told(among=among)) is first
+  assert samples.judge_of(one.told(among=(one,))) is None
+  assert samples.judge_of(one) is None
+
+
+def test_features_are_codes_and_probabilities_their_decodings(judge):
+  image = np.stack([np.full((2, 2, 1), v) for v in (0.1, 0.9, 0.8)])
+  features, probability = samples.class_features(judge, image)
+  np.testing.assert_array_equal(features, image.reshape(3, 4))
+  np.testing.assert_array_equal(probability, [[1, 0], [0, 1], [0, 1]])
+
+
+def test_references_are_unseen_images_their_blur_and_the_mean(judge):
+  found = samples.references(judge, 8)
+  real = judge.images['test'][:8]
+  np.testing.assert_array_equal(found[samples.REAL], real)
+  blurred, mean = found[samples.BLURRED], found[samples.MEAN]
+  # Reflected at its edges, a blur adds up to the same.
+  np.testing.assert_allclose(blurred.sum((1, 2)), real.sum((1, 2)), rtol=1e-4)
+  assert blurred.var((1, 2)).max() < real.var((1, 2)).min()
+  wanted = np.broadcast_to(judge.images['train'].mean(0), real.shape)
+  np.testing.assert_allclose(mean, wanted, rtol=1e-6)
+
+
+class Decoder:
+  """Codes are images of two pixels and a half more."""
+
+  ex = types.SimpleNamespace(seed=0)
+  data = {'test': types.SimpleNamespace(size=4000)}
+  model = types.SimpleNamespace(q_factor=types.SimpleNamespace(density=False))
+
+  def examples(self, split, limit):
+    pixels = np.random.default_rng(1).normal(size=(500, 1, 2, 1))
+    mixed = pixels * [[[2.0], [0.5]]] + [[[3.0], [-1.0]]]
+    mixed[:, 0, 1] += mixed[:, 0, 0]
+    return types.SimpleNamespace(seen=mixed)
+
+  def encode(self, seen):
+    return seen.reshape(len(seen), 2)
+
+  def decode(self, z):
+    return z.reshape(-1, 1, 2, 1)
+
+
+def test_fitted_codes_have_the_mean_and_covariance_of_the_training_codes():
+  found = samples.samples(Decoder(), 4000)
+  codes = Decoder().encode(Decoder().examples('train', 0).seen)
+  fitted = found[samples.FITTED].reshape(-1, 2)
+  plain = found[samples.NORMAL].reshape(-1, 2)
+  np.testing.assert_allclose(fitted.mean(0), codes.mean(0), atol=0.15)
+  np.testing.assert_allclose(np.cov(fitted.T), np.cov(codes.T), rtol=0.1)
+  np.testing.assert_allclose(np.cov(plain.T), np.eye(2), atol=0.1)
+
+
+def test_a_model_with_a_prior_is_sampled_from_it(trained):
+  found = samples.samples(trained, 4)
+  assert set(found) == {samples.SAMPLES}
+  np.testing.assert_array_equal(
+    found[samples.SAMPLES], trained.generate(4, trained.ex.seed)
+  )
+  # No more than there are unseen ones.
+  assert len(samples.samples(trained, 99)[samples.SAMPLES]) == 10
+
+
+def test_samples_are_judged_beside_images_never_generated(
+  trained, judge, figures
+):
+  found = samples.judged(trained.told(among=(trained, judge)), shown=4)
+  measures = figures(found)['measures']
+  images = samples.references(judge, 1000) | samples.samples(trained, 1000)
+  assert set(measures) == set(images)
+  real = judge.images['train']
+  for name, image in images.items():
+    wanted = samples.all_measures(
+      (real, *samples.class_features(judge, real)),
+      (image, *samples.class_features(judge, image)),
+    )
+    assert measures[name] == wanted
+    np.testing.assert_array_equal(found[f'{name}, shown'], image[[0, 2, 5, 7]])
+  # Features without a spread at the mean of the real ones: all of theirs.
+  spread = real.reshape(16, -1).var(0).sum()
+  mean = measures[samples.MEAN]['frechet_distance']
+  assert mean == pytest.approx(spread, rel=1e-4)
+  assert samples.judged(trained) == {}
+
+
+def test_codes_of_a_model_without_a_prior_are_judged_both_ways(plain, judge):
+  found = samples.judged(plain.told(among=(judge,)))['measures']
+  assert {samples.NORMAL, samples.FITTED} < set(found)
+  assert samples.SAMPLES not in found

@@ -4,17 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import training
 from vae_jax.factors import views
-from vae_jax.measures.trained import Trained
-
-
-@pytest.fixture
-def trained(tiny, tiny_data):
-  """An untrained VAE."""
-  hyper = tiny.hyper()
-  state = training.init(jax.random.key(0), tiny, hyper, tiny_data['train'])
-  return Trained(tiny, tiny_data, hyper, state)
+from vae_jax.measures.trained import Run
 
 
 def test_codes_are_posterior_means_whatever_the_count(trained):
@@ -64,3 +55,40 @@ def test_the_noise_of_some_training_images_is_not_that_of_the_test(trained):
   train, test = noisy.examples('train', 99), noisy.examples('test', 99)
   np.testing.assert_array_equal(train.wanted, test.wanted)
   assert (train.seen != test.seen).any((1, 2, 3)).all()
+
+
+def test_a_run_is_what_is_known_of_a_model_without_it(trained):
+  known = {
+    'results': {'psnr_db': 1.0},
+    'history': [{'step': 0}],
+    'arm': 'wide',
+    'label': 'wide, beta=2',
+    'changes': ('arms=wide', 'beta=2'),
+  }
+  studies = {'plane': {'points': np.zeros((3, 2))}}
+  run = trained.told(**known).run(studies)
+  assert run == Run(trained.ex, studies=studies, **known)
+  assert not {'state', 'data', 'encode'} & set(dir(run))
+  assert trained.run() == Run(trained.ex, {}, {}, [])
+
+
+def test_a_model_that_is_told_something_is_the_same_model(trained):
+  codes = trained.encode(trained.test.seen)
+  other = trained.told(results={'a': 1}, rivals={'pca': codes})
+  assert (other.results, trained.results) == ({'a': 1}, {})
+  assert list(other.rivals) == ['pca'] and other.ex is trained.ex
+  # What was computed and compiled is not done again.
+  assert other.test is trained.test and other.model is trained.model
+  assert other._encode is trained._encode and '_decode' not in vars(other)
+  np.testing.assert_array_equal(other.encode(other.test.seen), codes)
+
+
+def test_a_model_is_told_of_others_and_forgets_nothing_else(trained):
+  known = trained.told(results={'a': 1}, arm='vae', label='vae')
+  among = (known, trained)
+  other = known.told(among=among)
+  assert other.among == among and known.among == ()
+  assert (other.results, other.arm) == ({'a': 1}, 'vae')
+  assert 'among' not in repr(other)
+  with pytest.raises(TypeError, match='nonsense'):
+    trained.told(nonsense=1)

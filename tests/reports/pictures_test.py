@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 from statistics import NormalDist
 
 import jax
@@ -135,3 +136,53 @@ def test_a_labelled_model_draws_samples_with_the_labels_of_the_test_split(
   wanted = labelled.generate(12, ex.seed, given)[11].squeeze()
   np.testing.assert_allclose(mosaic.squeeze()[-6:, -5:], wanted, atol=1e-6)
   assert pictures.manifold(labelled) is None  # of which class?
+
+
+def test_enlarged_rows_show_bicubic_and_the_best_rival(tiny, trained):
+  view = functools.partial(views.low_resolution, factor=2)
+  grey = {
+    split: batch.replace(x=batch.x[:, :24], shape=(6, 4, 1))
+    for split, batch in trained.data.items()
+  }
+  ex = dataclasses.replace(tiny, view=view)
+  hyper = ex.hyper()
+  state = training.init(jax.random.key(0), ex, hyper, grey['train'])
+  decibels = {'nearest': 9.0, 'bicubic': 10.0, 'ridge': 11.5}
+  small = Trained(
+    ex,
+    grey,
+    hyper,
+    state,
+    results={
+      'psnr_db': 12.3,
+      'baselines': {k: {'psnr_db': v} for k, v in decibels.items()},
+    },
+    rivals={
+      name: np.full((10, 6, 4, 1), value / 20)
+      for name, value in decibels.items()
+    },
+  )
+  figure = pictures.enlarged(small, count=3)
+  shown = texts(figure)
+  for words in ('seen', 'bicubic', 'ridge', 'target', '12.3 dB', '2x as large'):
+    assert words in shown
+  assert '11.5 dB' in shown and '10.0 dB' in shown and 'nearest' not in shown
+  rows = images(figure)[::3]
+  assert [len(row) for row in rows] == [3, 6, 6, 6, 6]
+  np.testing.assert_allclose([x.mean() for x in rows[1:3]], [0.5, 0.575])
+  seen, wanted, _ = small.test
+  np.testing.assert_allclose(rows[0].squeeze(), seen[0].squeeze())
+  own = small.reconstruct(seen)[0]
+  np.testing.assert_allclose(rows[3].squeeze(), own.squeeze(), atol=1e-6)
+  np.testing.assert_allclose(rows[4].squeeze(), wanted[0].squeeze())
+
+
+def test_a_scatter_is_drawn_of_what_is_known_of_the_plane():
+  plane = {'points': np.eye(2), 'axes': ['across', 'up'], 'classes': []}
+  figure = pictures.scatter_of(plane, 'mnist')
+  [points] = figure.axes[0].collections
+  np.testing.assert_array_equal(points.get_offsets(), np.eye(2))
+  for words in ('across', 'up', 'unseen mnist'):
+    assert words in texts(figure)
+  named = plane | {'label': np.array([0, 1]), 'classes': ['cat', 'dog']}
+  assert 'dog' in texts(pictures.scatter_of(named, 'mnist'))

@@ -3,13 +3,14 @@ import dataclasses
 import functools
 import json
 import pathlib
+import shutil
 import sys
 
 import jax
 import numpy as np
 import pytest
 
-from vae_jax import figures
+from vae_jax import data, figures
 from vae_jax.config import grid
 from vae_jax.factors import objectives, posteriors
 from vae_jax.measures import per_example
@@ -46,7 +47,8 @@ def test_every_member_ends_as_if_it_had_run_alone(swept, tmp_path):
   for member, found in zip(members, outcome.runs.values(), strict=True):
     alone = command.fit('tiny', [grid.alone(member.ex)], tmp_path / member.name)
     close = functools.partial(np.testing.assert_allclose, atol=1e-6)
-    params = [x.state.params for x in (found, alone.runs[''])]
+    models = outcome.trained[member.name], alone.trained['']
+    params = [model.state.params for model in models]
     jax.tree.map(close, *params)
     losses = [x.results['nelbo_nats'] for x in (found, alone.runs[''])]
     close(*losses, rtol=1e-6)
@@ -136,7 +138,7 @@ def test_a_run_whose_checkpoints_are_damaged_fails_alone(swept, tmp_path):
     if path.is_file():
       path.write_bytes(b'')
   outcome = command.evaluate('tiny', members, tmp_path)
-  assert [trained.ex.latents for trained in outcome.runs.values()] == [2]
+  assert [run.ex.latents for run in outcome.runs.values()] == [2]
   assert list(outcome.failed) == ['latents=3']
   assert 'no good checkpoint' in outcome.failed['latents=3']
 
@@ -279,3 +281,134 @@ def test_a_job_that_cannot_save_fails_and_the_next_goes_on(
   assert outcome.failed == {'batch_size=4': 'No space left on device'}
   with pytest.raises(checkpoint.CheckpointError, match='No space left'):
     command.fit('tiny', [grid.alone(members[0].ex)], tmp_path / 'batch_size=4')
+
+
+def brightness(trained):
+  """A study with a figure, an array, and what others there are."""
+  image = trained.reconstruct(trained.test.seen)
+  others = [one.label for one in trained.among]
+  return {'mean': float(image.mean()), 'images': image[:3, ..., :1]} | {
+    'among': others
+  }
+
+
+def bright(runs):
+  """A report that draws from both."""
+  found = {
+    run.label or 'alone': run.studies['brightness']
+    for run in claims.studied(runs, 'brightness')
+  }
+  means = {name: study['mean'] for name, study in found.items()}
+  images = {name: study['images'] for name, study in found.items()}
+  drawn = {'images': figures.rows(images), 'means': figures.bars(means)}
+  lines = [f'{name}: {mean:.9f}' for name, mean in means.items()]
+  return claims.Report({'brightness': means}, drawn, lines)
+
+
+def content(run_dir):
+  """Path -> bytes of all that a report writes."""
+  paths = [
+    path
+    for pattern in ('results.json', 'sweep.*', '*.png')
+    for path in run_dir.rglob(pattern)
+  ]
+  return {str(p.relative_to(run_dir)): p.read_bytes() for p in paths}
+
+
+def arrays(path):
+  with np.load(path) as archive:
+    return dict(archive)
+
+
+def without_model(run_dir, monkeypatch):
+  """Nothing is left of the models, the data and what was drawn."""
+  monkeypatch.delitem(data.EMBEDDED, 'tiny')
+  for kind in ('checkpoints', 'pictures'):
+    for folder in list(run_dir.rglob(kind)):
+      shutil.rmtree(folder)
+
+
+@pytest.fixture
+def studied(tiny, tiny_data):
+  """Two arms of four steps, studied and reported on."""
+  arms = (('small', 'latents=2'), ('large', 'latents=3'))
+  ex = dataclasses.replace(tiny, dataset='tiny', steps=4, arms=arms)
+  studies = {'studies': (brightness,), 'report': bright}
+  return grid.members(dataclasses.replace(ex, **studies), [])
+
+
+@pytest.mark.slow
+def test_a_report_is_made_again_without_the_models(
+  studied, tmp_path, monkeypatch
+):
+  first = command.fit('tiny', studied, tmp_path)
+  means = {
+    name: float(model.reconstruct(model.test.seen).mean())
+    for name, model in first.trained.items()
+  }
+  assert first.report.results['brightness'] == pytest.approx(means)
+  known = [run.studies['brightness']['among'] for run in first.runs.values()]
+  assert known == [['small', 'large']] * 2
+  written = content(tmp_path)
+  assert set(written) == {
+    'sweep.json', 'sweep.csv', 'pictures/images.png', 'pictures/means.png',
+    *(
+      f'{member.name}/{path}'
+      for member in studied
+      for path in ('results.json', 'pictures/images.png', 'pictures/means.png')
+    ),
+  }  # fmt: skip
+  without_model(tmp_path, monkeypatch)
+  again = command.report('tiny', studied, tmp_path)
+  assert again.report.verdicts == first.report.verdicts != []
+  assert content(tmp_path) == written
+  assert (again.failed, again.trained) == ({}, {})
+  assert list(again.runs) == list(first.runs)
+  assert again.runs['small'].history == first.runs['small'].history
+
+
+@pytest.mark.slow
+def test_a_report_leaves_out_who_has_no_results(studied, tmp_path, monkeypatch):
+  first = command.fit('tiny', studied, tmp_path)
+  without_model(tmp_path, monkeypatch)
+  (tmp_path / 'small' / 'results.json').unlink()
+  found = command.report('tiny', studied, tmp_path)
+  assert found.failed == {'small': 'no results: train it first'}
+  assert list(found.runs) == ['large']
+  assert found.report.verdicts == first.report.verdicts[1:]
+  assert 'failed: small: no results' in found.summary()
+  [small, large] = sweep_of(tmp_path)['runs']
+  assert 'results' not in small and small['failed'] == found.failed['small']
+  assert large['results']['verdicts'] == found.report.verdicts
+  (tmp_path / 'large' / 'results.json').unlink()
+  with pytest.raises(Refused, match='holds no results: train it first'):
+    command.report('tiny', studied, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_by_itself_is_reported_on_again(studied, tmp_path, monkeypatch):
+  member = grid.alone(studied[0].ex)
+  first = command.fit('tiny', [member], tmp_path)
+  assert first.report.verdicts[0].startswith('alone: ')
+  written = content(tmp_path)
+  without_model(tmp_path, monkeypatch)
+  again = command.report('tiny', [member], tmp_path)
+  assert content(tmp_path) == written
+  assert again.report.verdicts == first.report.verdicts
+  assert 'verdict: alone: ' in again.summary()
+  with pytest.raises(Refused, match='latents was 2, now 3'):
+    command.report('tiny', [grid.alone(studied[1].ex)], tmp_path)
+
+
+@pytest.mark.slow
+def test_measuring_again_studies_again(studied, tmp_path):
+  command.fit('tiny', studied, tmp_path)
+  written = content(tmp_path)
+  path = tmp_path / 'small' / 'studies.npz'
+  before = arrays(path)
+  path.unlink()
+  command.evaluate('tiny', studied, tmp_path)
+  assert before.keys() == arrays(path).keys() == {'brightness/images'}
+  close = functools.partial(np.testing.assert_allclose, atol=1e-6)
+  jax.tree.map(close, arrays(path), before)
+  assert set(content(tmp_path)) == set(written)

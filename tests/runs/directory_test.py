@@ -1,7 +1,10 @@
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 
+from vae_jax import config
 from vae_jax.config import grid
 from vae_jax.runs import directory
 
@@ -62,3 +65,111 @@ def test_a_directory_that_cannot_be_written_to_is_refused(tmp_path):
   with pytest.raises(directory.Refused, match='file is not a directory'):
     directory.check_writable(tmp_path / 'file' / 'run', 'workdir')
   directory.check_writable(tmp_path / 'new' / 'run', 'workdir')
+
+
+STUDIES = {
+  'codes': {
+    'points': np.arange(6.0).reshape(3, 2),
+    'label': np.array([2, 0, 1], np.int32),
+    'axes': ['one', 'other'],
+  },
+  'probe': {'accuracy': {10: [0.5, 0.75]}, 'level': (0.25, np.float64(2))},
+  'images': {'images, shown': np.zeros((2, 4, 4, 1), np.float32)},
+}
+
+
+def same(found, wanted):
+  """Whether both hold the same, arrays with their kind and shape."""
+  assert found.keys() == wanted.keys()
+  for name, value in wanted.items():
+    if isinstance(value, dict):
+      same(found[name], value)
+    elif isinstance(value, np.ndarray):
+      np.testing.assert_array_equal(found[name], value, strict=True)
+    else:
+      assert found[name] == value
+
+
+def test_studies_come_back_as_they_were_numbers_as_json_has_them(tmp_path):
+  figures = directory.write_studies(tmp_path, STUDIES)
+  assert figures == {
+    'codes': {'axes': ['one', 'other']},
+    'probe': {'accuracy': {'10': [0.5, 0.75]}, 'level': [0.25, 2.0]},
+    'images': {},
+  }
+  directory.write_json(tmp_path / 'results.json', {'studies': figures})
+  read = directory.results_of(tmp_path)
+  assert read['studies'] == figures
+  wanted = STUDIES | {'probe': figures['probe']}
+  same(directory.studies_of(tmp_path, read), wanted)
+  same(read, {'studies': figures})  # nothing was written into it
+
+
+def test_a_figure_that_is_not_finite_comes_back_as_none(tmp_path):
+  figures = directory.write_studies(tmp_path, {'a': {'b': [float('nan'), 1]}})
+  assert figures == {'a': {'b': [None, 1]}}
+
+
+def test_a_run_without_arrays_leaves_no_file_and_removes_an_old_one(tmp_path):
+  path = tmp_path / 'studies.npz'
+  assert directory.write_studies(tmp_path, {}) == {}
+  assert not path.exists()
+  directory.write_studies(tmp_path, STUDIES)
+  assert path.exists()
+  figures = directory.write_studies(tmp_path, {'a': {'b': 1.5}})
+  assert list(tmp_path.iterdir()) == []
+  assert directory.studies_of(tmp_path, {'studies': figures}) == {
+    'a': {'b': 1.5}
+  }
+  assert directory.studies_of(tmp_path, {}) == {}
+
+
+def test_arrays_are_whole_or_not_there(tmp_path, monkeypatch):
+  directory.write_studies(tmp_path, STUDIES)
+
+  def killed(*args, **arrays):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(np, 'savez_compressed', killed)
+  with pytest.raises(KeyboardInterrupt):
+    directory.write_studies(tmp_path, STUDIES)
+  assert not (tmp_path / 'studies.npz').exists()
+
+
+def test_damaged_arrays_are_told_and_count_as_none(tmp_path, capsys):
+  figures = directory.write_studies(tmp_path, STUDIES)
+  path = tmp_path / 'studies.npz'
+  whole = path.read_bytes()
+  for i in range(0, len(whole), 7):
+    path.write_bytes(whole[:i])
+    assert directory.studies_of(tmp_path, {'studies': figures}) == {}
+    told = capsys.readouterr().err
+    assert told.count('studies.npz is damaged') == 1
+
+
+def test_a_flipped_byte_of_the_arrays_is_told_or_does_not_matter(
+  tmp_path, capsys
+):
+  figures = directory.write_studies(tmp_path, STUDIES)
+  path = tmp_path / 'studies.npz'
+  whole = path.read_bytes()
+  wanted = directory.studies_of(tmp_path, {'studies': figures})
+  # Up to the table of contents, of which a zip has no checksum.
+  for i in range(whole.index(b'PK\x01\x02')):
+    flipped = bytearray(whole)
+    flipped[i] ^= 128
+    path.write_bytes(flipped)
+    found = directory.studies_of(tmp_path, {'studies': figures})
+    told = 'studies.npz is damaged' in capsys.readouterr().err
+    same(found, {} if told else wanted)
+
+
+def test_latents_that_the_network_made_are_no_other_configuration(tiny):
+  free = dataclasses.replace(tiny, latents=None)
+  fields = config.rendered(dataclasses.replace(tiny, latents=128))
+  directory.refuse_other_run({'fields': fields}, free, 'run')
+  with pytest.raises(directory.Refused, match='latents was 128, now 3'):
+    directory.refuse_other_run({'fields': fields}, tiny, 'run')
+  slower = dataclasses.replace(free, learning_rate=0.5)
+  with pytest.raises(directory.Refused, match='learning_rate'):
+    directory.refuse_other_run({'fields': fields}, slower, 'run')

@@ -74,9 +74,9 @@ def test_it_trains_is_swept_as_one_program_measured_and_loaded(
   texts = json.loads((tmp_path / 'sweep' / name / 'config.json').read_text())
   assert texts['fields']['objective'] == 'low_rank.frugal(weight=30.0)'
   loaded = vae_jax.load(tmp_path / 'sweep' / name)
-  run = outcome.runs[name]
+  seen = outcome.trained[name].test.seen
   np.testing.assert_array_equal(
-    loaded.encode(run.test.seen), run.encode(run.test.seen)
+    loaded.encode(seen), outcome.trained[name].encode(seen)
   )
   assert set(loaded.state.params) == {'encoder', 'decoder', 'posterior'}
   heads = set(loaded.state.params['encoder'])

@@ -25,7 +25,7 @@ def members(tiny, tiny_data):
 
 
 def params(outcome):
-  return [jax.device_get(found.state.params) for found in outcome.runs.values()]
+  return [jax.device_get(one.state.params) for one in outcome.trained.values()]
 
 
 def same(a, b):
@@ -91,7 +91,7 @@ def test_a_run_of_a_sweep_goes_on_alone(members, tmp_path):
   straight = command.fit('tiny', [grid.alone(longer)], tmp_path / 'alone')
   close = functools.partial(np.testing.assert_allclose, atol=1e-6)
   jax.tree.map(
-    close, found.runs[''].state.params, straight.runs[''].state.params
+    close, found.trained[''].state.params, straight.trained[''].state.params
   )
 
 

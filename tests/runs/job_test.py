@@ -37,7 +37,7 @@ def ex(tiny, tiny_data):
 
 
 def params(outcome):
-  return jax.tree.leaves(jax.device_get(outcome.runs[''].state.params))
+  return jax.tree.leaves(jax.device_get(outcome.trained[''].state.params))
 
 
 def measured(outcome):
@@ -231,7 +231,7 @@ def test_fewer_devices_continue_the_same_run(ex, tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 def test_evaluation_uses_the_means_of_the_whole_split(ex, tmp_path):
   outcome = fit(ex, tmp_path)
-  trained = outcome.runs['']
+  trained = outcome.trained['']
   layout = OneRun(jax.local_devices())
   measure = pooled.means(ex, ex.measured(), layout, batch_size=3)
 
@@ -294,7 +294,7 @@ def test_a_run_that_was_stopped_by_a_bad_step_tries_it_again(
   with pytest.raises(RunError, match='step 7: .*not finite'):
     fit(ex, tmp_path)
   monkeypatch.setitem(LIMIT, 'step', 99.0)  # as on a machine that overflows not
-  state = fit(ex, tmp_path).runs[''].state
+  state = fit(ex, tmp_path).trained[''].state
   assert (int(state.step), int(state.refused)) == (12, 0)
 
 

@@ -39,9 +39,9 @@ def outcome(tiny, grey, tmp_path):
 def test_a_loaded_model_is_the_trained_one_without_its_data(
   outcome, monkeypatch
 ):
-  seen = outcome.runs[''].test.seen
-  codes = outcome.runs[''].encode(seen)
-  images = outcome.runs[''].generate(3, seed=5)
+  seen = outcome.trained[''].test.seen
+  codes = outcome.trained[''].encode(seen)
+  images = outcome.trained[''].generate(3, seed=5)
   monkeypatch.delitem(data.EMBEDDED, 'tiny')
   loaded = vae_jax.load(outcome.run_dir)
   np.testing.assert_array_equal(loaded.encode(seen), codes)
@@ -102,7 +102,7 @@ def test_a_model_needs_no_file_of_what_trained_and_reported_it(
     objective=mine.loss,
     optimizer=mine.optimizer,
   )
-  trained = command.fit('tiny', [grid.alone(ex)], tmp_path / 'run').runs['']
+  trained = command.fit('tiny', [grid.alone(ex)], tmp_path / 'run').trained['']
   seen, codes = trained.test.seen, trained.encode(trained.test.seen)
   lose(mine)
   loaded = vae_jax.load(tmp_path / 'run')
@@ -160,7 +160,7 @@ def test_images_and_codes_that_do_not_fit_are_one_clear_line(outcome):
 
 
 def test_codes_are_written_as_npz_and_csv(outcome, tmp_path):
-  loaded, seen = vae_jax.load(outcome.run_dir), outcome.runs[''].test.seen
+  loaded, seen = vae_jax.load(outcome.run_dir), outcome.trained[''].test.seen
   names = [f'im{i}' for i in range(len(seen))]
   npz, table = use.embed(loaded, seen, names, tmp_path / 'out')
   codes = np.load(npz)
@@ -176,7 +176,7 @@ def test_codes_are_written_as_npz_and_csv(outcome, tmp_path):
 
 @pytest.mark.slow
 def test_reconstructions_are_written_image_by_image(outcome, tmp_path):
-  loaded, seen = vae_jax.load(outcome.run_dir), outcome.runs[''].test.seen
+  loaded, seen = vae_jax.load(outcome.run_dir), outcome.trained[''].test.seen
   names = [f'a/im{i}' for i in range(len(seen))]
   picture, *paths = use.reconstruct(loaded, seen, names, tmp_path / 'out')
   assert picture.exists() and len(paths) == len(seen)
@@ -198,7 +198,7 @@ def test_samples_are_draws_from_the_prior(outcome, tmp_path):
 def folder(outcome, tmp_path):
   """The test images as PNGs in a folder of the user's."""
   (tmp_path / 'mine').mkdir()
-  for i, x in enumerate(outcome.runs[''].data['test'].x):
+  for i, x in enumerate(outcome.trained[''].data['test'].x):
     Image.fromarray(x.reshape(6, 5)).save(tmp_path / 'mine' / f'im{i}.png')
   return tmp_path / 'mine'
 
@@ -207,7 +207,7 @@ def folder(outcome, tmp_path):
 def test_a_folder_and_an_npz_of_the_same_images_have_the_same_codes(
   outcome, folder, tmp_path
 ):
-  x = outcome.runs[''].data['test'].x.reshape(-1, 6, 5)
+  x = outcome.trained[''].data['test'].x.reshape(-1, 6, 5)
   np.savez(tmp_path / 'mine.npz', x=x)
   codes = []
   for source in (folder, tmp_path / 'mine.npz'):
@@ -215,7 +215,7 @@ def test_a_folder_and_an_npz_of_the_same_images_have_the_same_codes(
     paths = use.use('embed', outcome.run_dir, source, out, '1', '0')
     codes.append(np.load(paths[0])['codes'])
   np.testing.assert_array_equal(codes[0], codes[1])
-  wanted = outcome.runs[''].encode(outcome.runs[''].test.seen)
+  wanted = outcome.trained[''].encode(outcome.trained[''].test.seen)
   np.testing.assert_allclose(codes[0], wanted, atol=1e-6)
 
 
@@ -271,7 +271,7 @@ def test_a_labelled_model_generates_the_classes_in_turn(conditional, tmp_path):
   assert len(paths) == 1 + 7
   found = np.asarray(Image.open(paths[1 + 4])) / 255
   given = np.eye(3, dtype=np.float32)[np.arange(7) % 3]
-  wanted = conditional.runs[''].generate(7, 3, given)[4, ..., 0]
+  wanted = conditional.trained[''].generate(7, 3, given)[4, ..., 0]
   np.testing.assert_allclose(found, wanted, atol=0.5 / 255 + 1e-6)
   with Image.open(paths[0]) as picture:
     assert picture.height > picture.width / 2  # two rows of three classes

@@ -96,20 +96,19 @@ def test_tensorboard_holds_the_scalars_and_the_images(tmp_path):
   Image.fromarray(picture).save(tmp_path / 'a.png')
   writer = log.open(tmp_path)
   writer.scalars(7, {'train/loss': 1.5, 'note': 'words', 'nan': np.nan})
-  writer.figure(7, 'from_path', tmp_path / 'a.png')
-  writer.figure(7, 'from_array', picture)
+  log.pictures(tmp_path, 7, [tmp_path / 'a.png'])  # the writer may be open
   writer.close()
   found = {
     value.tag: (event.step, value)
     for event in events(tmp_path)
     for value in event.summary.value
   }
-  assert set(found) == {'train/loss', 'from_path', 'from_array'}
+  assert set(found) == {'train/loss', 'a'}
   assert found['train/loss'][0] == 7
   assert found['train/loss'][1].simple_value == 1.5
-  for tag in ['from_path', 'from_array']:
-    png = io.BytesIO(found[tag][1].image.encoded_image_string)
-    np.testing.assert_array_equal(np.asarray(Image.open(png)), picture)
+  assert found['a'][0] == 7
+  png = io.BytesIO(found['a'][1].image.encoded_image_string)
+  np.testing.assert_array_equal(np.asarray(Image.open(png)), picture)
 
 
 def test_tensorboard_is_told_to_forget_what_a_resumed_run_repeats(tmp_path):

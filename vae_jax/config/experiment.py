@@ -26,6 +26,10 @@ from vae_jax.factors.model import Model
 class ConfigError(ValueError):
   """A field, type or value that cannot be; one line that says what can."""
 
+  def __init__(self, line: str):
+    # What was given is in it, and may have several.
+    super().__init__(' '.join(line.splitlines()))
+
 
 def _plain(default, text, identity=True, low=None, high=None):
   """A number from low to high, or a word: it gets a flag of its own."""
@@ -174,11 +178,15 @@ class Experiment:
   pictures: tuple[Callable, ...] = _function(
     (), 'figures at the end', 'trained', identity=False
   )
+  studies: tuple[Callable, ...] = _function(
+    (), 'what is found out about a trained model', 'trained', identity=False
+  )
   report: Callable | None = _function(
     None, 'verdicts on one run or several', 'runs', identity=False
   )
-  # Each is (name, 'FIELD=VALUE', ...): one run of an experiment that compares.
-  arms: tuple[tuple[str, ...], ...] = dataclasses.field(
+  # Each is one run of an experiment that compares: (name, 'FIELD=VALUE', ...),
+  # or (name, another experiment).
+  arms: tuple[tuple, ...] = dataclasses.field(
     default=(),
     metadata={'help': 'runs to compare', 'identity': False, 'model': False},
   )

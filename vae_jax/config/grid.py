@@ -66,15 +66,12 @@ def members(ex: Experiment, changes: list[str]) -> list[Member]:
 
 def member_of(ex: Experiment, arm, point, axes) -> Member:
   """The member of this arm at this point of the lists."""
-  name, *own = arm
-  ex = dataclasses.replace(ex, arms=())
-  for change in own:
-    ex = override(ex, change)
-  kept = {full(p) for p in map(path_of, own) if fixed(p)}
+  name = arm[0]
+  ex, keeps = of_arm(ex, arm[1:])
   taken = [
     change
     for change in point
-    if full(path_of(change)) not in kept and not (name and lacks(ex, change))
+    if not keeps(full(path_of(change))) and not (name and lacks(ex, change))
   ]
   for change in taken:
     ex = override(ex, change)
@@ -89,6 +86,26 @@ def member_of(ex: Experiment, arm, point, axes) -> Member:
     arm=name,
     label=', '.join(parts + label),
   )
+
+
+def of_arm(ex: Experiment, own: tuple):
+  """(the experiment of an arm that is `own`, whether a path is its own and not
+  to be overridden): another experiment on the data of ex, or ex changed."""
+  if own and isinstance(own[0], Experiment):
+    [other] = own
+    said = {
+      name
+      for name, field in fields().items()
+      if fixed(name) and getattr(other, name) != field.default
+    }
+    shared = {} if 'dataset' in said else {'dataset': ex.dataset}
+    other = dataclasses.replace(other, arms=(), report=ex.report, **shared)
+    return other, lambda path: path.partition('.')[0] in said
+  ex = dataclasses.replace(ex, arms=())
+  for change in own:
+    ex = override(ex, change)
+  kept = {full(p) for p in map(path_of, own) if fixed(p)}
+  return ex, kept.__contains__
 
 
 def lacks(ex: Experiment, change: str) -> bool:

@@ -16,15 +16,16 @@ from vae_jax.console import nearest
 from vae_jax.factors import schedules
 
 USES = ('embed', 'reconstruct', 'generate')  # of a trained model
-MODES = ('train', 'evaluate', 'benchmark', *USES)
+MODES = ('train', 'evaluate', 'report', 'benchmark', *USES)
 FLAGS = {
   'experiment': 'a file of experiments/, see --list',
   'mode': f'{", ".join(MODES)} (train)',
   'workdir': 'run directory; one that holds a run goes on with it '
   '(runs/EXPERIMENT/DATE-TIME)',
   'data_dir': 'where prepared datasets lie',
-  'set': 'FIELD=VALUE for any field, FIELD.ARGUMENT=VALUE for an argument of '
-  'its function; may be repeated',
+  'set': 'FIELD=VALUE for any field, a function as NAME or '
+  'NAME(ARGUMENT=VALUE); FIELD.ARGUMENT=VALUE for an argument of its function; '
+  'may be repeated',
   'input': 'images to embed or reconstruct: a folder or an .npz',
   'output': 'where embed, reconstruct and generate write (WORKDIR/MODE)',
   'count': 'images to generate (64)',

@@ -52,8 +52,12 @@ def function(text: str, like, takes: tuple[str, ...], path: str):
 
 
 def home_of(f):
-  """The module in which the user finds this function."""
-  return module(module_name(parts(f)[0]))
+  """The module in which the user finds this function; None for one that is
+  neither ours nor the user's."""
+  try:
+    return module(module_name(parts(f)[0]))
+  except ImportError:
+    return None
 
 
 def choices(home, like, takes: tuple[str, ...]) -> dict:
@@ -126,7 +130,8 @@ def listed(offered: dict, name: str, most: int = 12) -> str:
   names = list(offered)
   if len(names) > most:
     near = difflib.get_close_matches(name, names, n=most, cutoff=0.0)
-    return f'{", ".join(near)} and {len(names) - most} more'
+    shown = ', '.join(render(offered[name]) for name in near)
+    return f'{shown} and {len(names) - most} more'
   return ', '.join(render(f) for f in offered.values())
 
 

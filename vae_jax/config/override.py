@@ -42,7 +42,8 @@ def override(ex: Experiment, assignment: str) -> Experiment:
   if path in SHORT:
     check_short(ex, path)
   name, *names = SHORT.get(path, path).split('.')
-  field = value_named(name, fields() | dict.fromkeys(SHORT), 'field')
+  also = {} if names else dict.fromkeys(SHORT)
+  field = value_named(name, fields() | also, 'field')
   old = getattr(ex, name)
   if name == 'arms':
     new = picked(text, old)
@@ -94,7 +95,8 @@ def scheduled(ex: Experiment, leaf: str, text: str) -> tuple:
   if text == 'None':
     return others
   path = f'schedule.{leaf}'
-  return (*others, (leaf, called(text, schedules.linear, ('step',), path)))
+  new = leaf, called(text, schedules.linear, ('step',), path)
+  return tuple(sorted((*others, new), key=lambda pair: pair[0]))
 
 
 def called(text: str, like, takes: tuple[str, ...], path: str):
@@ -106,7 +108,9 @@ def called(text: str, like, takes: tuple[str, ...], path: str):
   if node.args or any(keyword.arg is None for keyword in node.keywords):
     raise ConfigError(f'{path}={text}: give arguments by name, as in f(a=1)')
   for keyword in node.keywords:
-    value, at = ast.unparse(keyword.value), f'{path}.{keyword.arg}'
+    value, at = keyword.value, f'{path}.{keyword.arg}'
+    word = isinstance(value, ast.Constant) and isinstance(value.value, str)
+    value = value.value if word else ast.unparse(value)
     f = nested(f, [keyword.arg], value, at, takes)
   return f
 
@@ -114,7 +118,9 @@ def called(text: str, like, takes: tuple[str, ...], path: str):
 def parsed(text: str):
   """A text as an expression; None if it is none."""
   try:
-    return ast.parse(text.strip(), mode='eval').body
+    node = ast.parse(text.strip(), mode='eval').body
+    ast.unparse(node)
+    return node
   except (ValueError, SyntaxError, MemoryError, RecursionError):
     return None
 

@@ -21,6 +21,7 @@ from vae_jax.config.experiment import (
   Experiment,
   fields,
   parts,
+  plain_fields,
 )
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -105,6 +106,14 @@ def render(value) -> str:
   if isinstance(value, tuple):
     inside = ', '.join(map(render, value))
     return f'({inside},)' if len(value) == 1 else f'({inside})'
+  if isinstance(value, Experiment):
+    said = {
+      name: getattr(value, name)
+      for name, field in fields().items()
+      if getattr(value, name) != field.default
+    }
+    inside = ', '.join(f'{k}={render(v)}' for k, v in said.items())
+    return f'Experiment({inside})'
   if not callable(value):
     return repr(value)
   function, keywords = parts(value)
@@ -143,6 +152,8 @@ def _value(node):
     return tuple(_value(element) for element in node.elts)
   if isinstance(node, ast.Call):
     keywords = {keyword.arg: _value(keyword.value) for keyword in node.keywords}
+    if ast.unparse(node.func) == Experiment.__name__:
+      return Experiment(**keywords)
     return functools.partial(_value(node.func), **keywords)
   if isinstance(node, ast.Attribute):
     home, _, name = current(ast.unparse(node)).rpartition('.')
@@ -188,9 +199,12 @@ def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
   a field that is younger than the old text had its default."""
   was = modern(old)
   was = {
-    name: current(was.get(name, render(field.default)))
+    name: was.get(name, render(field.default))
     for name, field in fields().items()
   }
+  # Words are the user's: a path may hold the name of a file of ours.
+  words = {field.name for field in plain_fields()}
+  was = {k: t if k in words else current(t) for k, t in was.items()}
   return [
     f'{name} was {was[name]}, now {new[name]}'
     for name, field in fields().items()

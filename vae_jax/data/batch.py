@@ -29,9 +29,13 @@ class Batch:
     return self.x.shape[0]
 
   def take(self, index) -> 'Batch':
-    """The examples at `index` [B]."""
-    label = None if self.label is None else self.label[index]
-    return self.replace(x=self.x[index], label=label)
+    """The examples at `index` [B]; it may be traced, also of host arrays."""
+    traced = isinstance(index, jax.core.Tracer)
+    x, label = self.x, self.label
+    x = jnp.asarray(x) if traced else x
+    if label is not None:
+      label = (jnp.asarray(label) if traced else label)[index]
+    return self.replace(x=x[index], label=label)
 
   def images(self) -> jax.Array:
     """x as floats in [0, 1]: [N, H, W, C]; the only division by the scale."""

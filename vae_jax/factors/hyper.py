@@ -19,3 +19,10 @@ class Hyper:
 
   leaves: dict[str, jax.Array]
   z_mask: jax.Array | None = None  # [Z] of 0 and 1
+
+  def set(self, leaf: str, number) -> 'Hyper':
+    """These with another number, which may be traced, for a leaf; KeyError
+    naming those that there are."""
+    if leaf not in self.leaves:
+      raise KeyError(f'no leaf {leaf!r} among {list(self.leaves)}')
+    return self.replace(leaves=self.leaves | {leaf: number})

@@ -1,169 +1,182 @@
-"""What codes know of labels, neighbours and the prior: host arrays to figures.
+"""Studies of the codes of a trained model: Trained -> {name: figure or array}.
 
-Sets larger than the limits are subsampled evenly: [N, F] features, [N] labels.
+What they know beside principal components, how few labels they need, how well
+they fit the prior, how sparse they are.
 """
 
-import contextlib
+import dataclasses
 import functools
-import io
-import warnings
 
+import jax
 import numpy as np
 
-from vae_jax import data
+from vae_jax import training
+from vae_jax.data import spread_rows
+from vae_jax.measures import baselines
+from vae_jax.measures.discrepancy import fit_to_normal
+from vae_jax.measures.features import (
+  few_labels,
+  flat,
+  knn_accuracy,
+  linear_probe,
+  trustworthiness,
+)
+from vae_jax.measures.trained import Trained
+
+LABELS = (10, 100, 1000)  # and all
+RIVALS = ('pixels', 'PCA', 'random encoder')
 
 
-def knn_accuracy(
-  train, test, k: int = 5, train_limit: int = 10_000, test_limit: int = 2000
-) -> float:
-  """Share of test codes whose k nearest training codes vote for their label;
-  `train` and `test` are pairs (features, labels)."""
-  count_cores()
-  from sklearn.neighbors import KNeighborsClassifier
-
-  x, y = data.spread_rows(train_limit, flat(train[0]), train[1])
-  model = KNeighborsClassifier(min(k, len(x)), algorithm='brute').fit(x, y)
-  x, y = data.spread_rows(test_limit, flat(test[0]), test[1])
-  return float((model.predict(x) == y).mean())
-
-
-def linear_probe(
-  train, test, penalty: float = 1.0, train_limit=10_000, test_limit=10_000
-) -> float:
-  """Share of test codes that a logistic regression on the training codes
-  classifies rightly; `penalty` is on half its squared weights.
-
-  Codes are centred and divided by one number: to give each feature the same
-  variance would raise the noise in the last principal components to the size
-  of the first, and with few labels that decides.
-  """
-  count_cores()
-  from sklearn.linear_model import LogisticRegression
-
-  x, y = data.spread_rows(train_limit, flat(train[0]), train[1])
-  x_test, y_test = data.spread_rows(test_limit, flat(test[0]), test[1])
-  if len(np.unique(y)) < 2:  # nothing to tell apart
-    return float((y_test == y[0]).mean())
-  mean = x.mean(0)
-  scale = float((x - mean).std()) or 1.0
-  model = LogisticRegression(C=1 / penalty, max_iter=2000)
-  model.fit((x - mean) / scale, y)
-  return float((model.predict((x_test - mean) / scale) == y_test).mean())
-
-
-def trustworthiness(images, codes, k: int = 12, limit: int = 1000) -> float:
-  """How few of the codes' k nearest neighbours are none of the images' (Venna
-  & Kaski 2001): 1 if all are, about 0.5 at random."""
-  count_cores()
-  from sklearn import manifold
-
-  x, z = data.spread_rows(limit, flat(images), flat(codes))
-  k = max(1, min(k, (len(x) - 1) // 2))
-  return float(manifold.trustworthiness(x, z, n_neighbors=k))
-
-
-@functools.cache
-def count_cores():
-  """Has joblib count the cores before scikit-learn asks: where /sys is missing,
-  as in some containers, its first count warns and prints a traceback."""
-  import joblib
-
-  with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-    warnings.simplefilter('ignore')
-    joblib.cpu_count(only_physical_cores=True)
-
-
-def few_labels(label_N, count: int, seed: int = 0) -> np.ndarray:
-  """Positions of `count` examples drawn as equally from the classes as can be,
-  all of them if there are no more."""
-  rng = np.random.default_rng(seed)
-  order = rng.permutation(len(label_N))
-  shuffled = np.asarray(label_N)[order]
-  rank = np.empty(len(order), int)  # how many of its class come before each
-  for y in np.unique(shuffled):
-    mine = np.flatnonzero(shuffled == y)
-    rank[mine] = np.arange(len(mine))
-  return order[np.argsort(rank, kind='stable')[:count]]
-
-
-def flat(x_N) -> np.ndarray:
-  """[N, ...] -> [N, F]."""
-  x_N = np.asarray(x_N)
-  return x_N.reshape(len(x_N), -1)
-
-
-def fit_to_normal(
-  z_NZ, seed: int = 0, most: int = 500, repeats: int = 40
-) -> dict:
-  """Of at most `most` codes: squared MMD to as many draws of N(0, I) and its
-  95 % level where there is no difference, the largest |mean| and the least and
-  largest standard deviation of an axis, and the worst Kolmogorov-Smirnov
-  distance of an axis."""
-  rng = np.random.default_rng(seed)
-  z_NZ = np.asarray(z_NZ, np.float64)
-  z_NZ = z_NZ[rng.permutation(len(z_NZ))[:most]]
-  draws = rng.standard_normal((repeats, *z_NZ.shape))
-  ours, null = against_draws(z_NZ, draws)
-  std_Z = z_NZ.std(0)
+def against_pca(trained: Trained, limit: int = 10_000) -> dict:
+  """mse, knn, linear and trust of the codes, `AE`, and of as many principal
+  components of the training images, `PCA`; {} for images without labels."""
+  if trained.data['test'].label is None:
+    return {}
+  train, test = (trained.examples(split, limit) for split in ('train', 'test'))
+  labels = [labels_of(trained, split, limit) for split in ('train', 'test')]
+  x, y = flat(train.seen), flat(test.seen)
+  mean, basis = components(x, trained.ex.latents)
+  projected = [(a - mean) @ basis for a in (x, y)]
+  rebuilt = projected[1] @ basis.T + mean
+  codes = [trained.encode(train.seen), trained.encode(test.seen)]
   return {
-    'mmd2': float(np.mean(ours)),
-    'mmd2_null': float(np.quantile(null, 0.95)),
-    'largest_mean': float(np.abs(z_NZ.mean(0)).max()),
-    'least_std': float(std_Z.min()),
-    'largest_std': float(std_Z.max()),
-    'worst_ks': max(kolmogorov_smirnov(z_N) for z_N in z_NZ.T),
+    'AE': judged(codes, labels, y, flat(trained.decode(codes[1]))),
+    'PCA': judged(projected, labels, y, rebuilt),
   }
 
 
-def against_draws(z_NZ, draws):
-  """mmd2 of the codes to each set of draws, and of each set to the one before:
-  two lists of R."""
-  width = np.sqrt(z_NZ.shape[1])
-  own = _mean_of_pairs(z_NZ, width)
-  own_R = [_mean_of_pairs(draw, width) for draw in draws]
-
-  def between(x_NZ, y_NZ):
-    return 2 * float(rbf(x_NZ, y_NZ, width).mean())
-
-  ours = [own + own_R[r] - between(z_NZ, d) for r, d in enumerate(draws)]
-  null = [
-    own_R[r] + own_R[r - 1] - between(d, draws[r - 1])
-    for r, d in enumerate(draws)
-  ]
-  return ours, null
+def judged(codes, labels, image_NP, rebuilt_NP) -> dict[str, float]:
+  """The measures of codes of the training and the test images."""
+  train, test = zip(codes, labels, strict=True)
+  error = (np.clip(rebuilt_NP, 0, 1) - image_NP) ** 2
+  return {
+    'mse': float(error.mean()),
+    'knn': knn_accuracy(train, test),
+    'linear': linear_probe(train, test),
+    'trust': trustworthiness(image_NP, codes[1]),
+  }
 
 
-def mmd2(x_NZ, y_MZ, bandwidth: float | None = None) -> float:
-  """Unbiased squared maximum mean discrepancy (Gretton et al. 2012, eq. 3)
-  under exp(-|x - y|^2 / (2 bandwidth^2)), by default with bandwidth^2 = Z.
+def beside_pca(
+  trained: Trained, sizes=(2, 32), limit: int = 10_000, most: int = 1500
+) -> dict:
+  """Arrays: codes of at most `most` test images, as many principal components,
+  and labels; {} for codes of other sizes or images without labels."""
+  batch, latents = trained.data['test'], trained.ex.latents
+  if latents not in sizes or batch.label is None:
+    return {}
+  train, test = (trained.examples(split, limit) for split in ('train', 'test'))
+  [seen] = spread_rows(most, test.seen)
+  mean, basis = components(flat(train.seen), latents)
+  [label_N] = spread_rows(most, labels_of(trained, 'test', limit))
+  return {
+    'autoencoder': trained.encode(seen),
+    'PCA': (flat(seen) - mean) @ basis,
+    'label': label_N,
+    'classes': list(batch.classes),
+  }
 
-  Around 0, so negative too, if both are of one distribution.
+
+def components(x_NP, count: int):
+  """(mean, at most `count` principal components [P, count]) of rows."""
+  basis = baselines.principal_components(x_NP, min(count, *x_NP.shape))
+  return x_NP.mean(0), basis
+
+
+def labels_of(trained: Trained, split: str, limit: int):
+  """The labels of trained.examples(split, limit): [N]."""
+  [label_N] = spread_rows(limit, trained.data[split].label)
+  return label_N
+
+
+def plane(trained: Trained) -> dict:
+  """Arrays: the codes of the test split in the plane, [N, 2], and labels; of
+  more than two latents the first two principal components. {} for one."""
+  codes = trained.encode(trained.test.seen, trained.test.given)
+  axes = ['$z_1$ (posterior mean)', '$z_2$ (posterior mean)']
+  if codes.shape[1] < 2:
+    return {}
+  if codes.shape[1] > 2:
+    basis = baselines.principal_components(codes, 2)
+    codes = (codes - codes.mean(0)) @ basis
+    axes = ['1st principal component of $z$', '2nd principal component']
+  batch = trained.data['test']
+  found = {'points': codes, 'axes': axes, 'classes': list(batch.classes)}
+  if batch.label is not None:
+    found['label'] = np.asarray(batch.label)
+  return found
+
+
+def probed(trained: Trained, draws: int = 5, limit: int = 10_000) -> dict:
+  """Test accuracy of a linear probe over the number of labels, on the codes and
+  on rivals; {} for images without labels. Few labels are drawn `draws` times.
   """
-  width = bandwidth or np.sqrt(x_NZ.shape[1])
-  return (
-    _mean_of_pairs(x_NZ, width)
-    + _mean_of_pairs(y_MZ, width)
-    - 2 * float(rbf(x_NZ, y_MZ, width).mean())
-  )
+  if trained.data['test'].label is None:
+    return {}
+  images = [clean(trained, split, limit) for split in ('train', 'test')]
+  x, y = map(flat, images)
+  mean, basis = components(x, trained.ex.latents)
+  random = untrained(trained, trained.ex.seed + 1)
+  features = {
+    'encoder': [trained.encode(image) for image in images],
+    'pixels': [x, y],
+    'PCA': [(a - mean) @ basis for a in (x, y)],
+    'random encoder': [random.encode(image) for image in images],
+  }
+  scores = {
+    name: accuracies(trained, pair, draws, limit)
+    for name, pair in features.items()
+  }
+  return {
+    'labels': list(scores['encoder']),
+    'accuracy': {name: list(by.values()) for name, by in scores.items()},
+  }
 
 
-def rbf(x_NZ, y_MZ, bandwidth: float):
-  """exp(-|x - y|^2 / (2 bandwidth^2)) of all pairs: [N, M]."""
-  squares = (x_NZ**2).sum(1)[:, None] + (y_MZ**2).sum(1) - 2 * x_NZ @ y_MZ.T
-  return np.exp(-np.maximum(squares, 0) / (2 * bandwidth**2))
+def clean(trained: Trained, split: str, limit: int):
+  """At most `limit` clean images of a split: [N, H, W, C]."""
+  [index] = spread_rows(limit, np.arange(trained.data[split].size))
+  return np.asarray(trained.data[split].take(index).images())
 
 
-def _mean_of_pairs(x_NZ, bandwidth):
-  # Without those of a point with itself, which are what makes it biased.
-  n = len(x_NZ)
-  return float(rbf(x_NZ, x_NZ, bandwidth).sum() - n) / max(n * (n - 1), 1)
+def accuracies(trained: Trained, pair, draws: int, limit: int) -> dict:
+  """Number of labels -> accuracies on features of the training and the test
+  images, of several draws where labels are few."""
+  labels = [labels_of(trained, split, limit) for split in ('train', 'test')]
+  found, n = {}, len(labels[0])
+  for count in [c for c in LABELS if c < n] + [n]:
+    found[count] = []
+    for draw in range(draws if count <= 100 else 1):
+      few = few_labels(labels[0], count, 1000 * trained.ex.seed + draw)
+      fit = pair[0][few], labels[0][few]
+      found[count].append(linear_probe(fit, (pair[1], labels[1])))
+  return found
 
 
-def kolmogorov_smirnov(z_N) -> float:
-  """Largest distance of the distribution function of z to that of N(0, 1)."""
-  from scipy.special import ndtr
+def untrained(trained: Trained, seed: int) -> Trained:
+  """The model before its first step, of this seed."""
+  init = jax.jit(functools.partial(training.init, ex=trained.ex))
+  one = jax.tree.map(lambda x: x[:1], trained.data['train'])
+  state = init(jax.random.key(seed), hyper=trained.hyper, data=one)
+  return dataclasses.replace(trained, state=state)
 
-  cdf_N, n = ndtr(np.sort(z_N)), len(z_N)
-  above = np.arange(1, n + 1) / n - cdf_N
-  below = cdf_N - np.arange(n) / n
-  return float(max(above.max(), below.max()))
+
+def fit_to_prior(trained: Trained, limit: int = 500) -> dict:
+  """discrepancy.fit_to_normal of codes of the test split, as `trained` and as
+  they were before training, `untrained`."""
+  before = untrained(trained, trained.ex.seed)
+  test = trained.examples('test', limit)
+  return {
+    name: fit_to_normal(model.encode(test.seen, test.given))
+    for name, model in {'trained': trained, 'untrained': before}.items()
+  }
+
+
+def ranked(trained: Trained, limit: int = 1000) -> dict:
+  """|z| of the test split, the largest of each code first, means over at most
+  `limit` images: as it is and as a share of the code's L1 norm, [Z] each."""
+  test = trained.examples('test', limit)
+  z_NZ = -np.sort(-np.abs(trained.encode(test.seen, test.given)), axis=1)
+  share_NZ = z_NZ / np.maximum(z_NZ.sum(1, keepdims=True), 1e-9)
+  means = {'activation': z_NZ.mean(0), 'share_of_l1': share_NZ.mean(0)}
+  return {name: mean_Z.tolist() for name, mean_Z in means.items()}

@@ -43,7 +43,7 @@ def with_baselines(trained: Trained, shared: dict | None = None) -> Trained:
       shared[key] = image_NHWC, quality
     rivals[name], measures[name] = shared[key]
   results = trained.results | {'baselines': measures}
-  return trained.told(results, rivals)
+  return trained.told(results=results, rivals=rivals)
 
 
 def sized(baseline, latents: int):

@@ -7,20 +7,80 @@ arm of the same experiment; all but nearest_distance are blind to pixels.
 import numpy as np
 
 from vae_jax import data
+from vae_jax.measures.trained import Trained
+
+REAL, BLURRED, MEAN = 'real images', 'blurred images', 'mean image'
+SAMPLES = 'samples'
+NORMAL, FITTED = 'codes N(0, I)', 'codes of a fitted normal'
 
 
-def class_features(classifier, images_NHWC):
+def judged(trained: Trained, count: int = 1000, shown: int = 10) -> dict:
+  """all_measures of at most `count` samples of the model, and of images that
+  were never generated, by the classifier among the models; {} without one.
+  Arrays of some of each."""
+  judge = judge_of(trained)
+  if judge is None:
+    return {}
+  sets = references(judge, count) | samples(trained, count)
+
+  def looked_at(images):
+    return (images, *class_features(judge, images))
+
+  real = looked_at(judge.examples('train', count).seen)
+  found = {
+    name: all_measures(real, looked_at(images), count)
+    for name, images in sets.items()
+  }
+  some = {
+    f'{name}, shown': images[data.spread(len(images), shown)]
+    for name, images in sets.items()
+  }
+  return {'measures': found} | some
+
+
+def references(judge: Trained, count: int) -> dict:
+  """Unseen images, the floor; the same blurred, and the mean of all."""
+  from scipy.ndimage import gaussian_filter
+
+  real = judge.examples('test', count).seen
+  mean = judge.examples('train', 10 * count).seen.mean(0)
+  return {
+    REAL: real,
+    BLURRED: gaussian_filter(real, (0, 0.75, 0.75, 0)),
+    MEAN: np.broadcast_to(mean, real.shape),
+  }
+
+
+def samples(trained: Trained, count: int) -> dict:
+  """Name -> as many images as there are unseen ones: draws from the prior, or
+  for a model without one two ways to draw its codes."""
+  count, seed = min(count, trained.data['test'].size), trained.ex.seed
+  if trained.model.q_factor.density:
+    return {SAMPLES: trained.generate(count, seed)}
+  codes = trained.encode(trained.examples('train', 10 * count).seen)
+  z = np.random.default_rng(seed).normal(size=(count, codes.shape[1]))
+  # The root of a covariance that may be singular.
+  values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(codes.T)))
+  root = vectors * np.sqrt(np.maximum(values, 0))
+  fitted = codes.mean(0) + z @ root.T
+  return {
+    NORMAL: trained.decode(z.astype(np.float32)),
+    FITTED: trained.decode(fitted.astype(np.float32)),
+  }
+
+
+def class_features(classifier: Trained, images_NHWC):
   """(features [N, F], probabilities [N, Y]) by a trained classifier."""
   features_NF = classifier.encode(images_NHWC)
   probability = classifier.decode(features_NF)
   return features_NF, probability.reshape(len(features_NF), -1)
 
 
-def judge_of(run, runs):
-  """The classifier among the runs, the one of this run's seed if there are
+def judge_of(trained: Trained) -> Trained | None:
+  """The classifier among the models, the one of this seed if there are
   several; None without any."""
-  judges = [one for one in runs if one.arm == 'classifier']
-  same = [judge for judge in judges if judge.ex.seed == run.ex.seed]
+  judges = [one for one in trained.among if one.arm == 'classifier']
+  same = [judge for judge in judges if judge.ex.seed == trained.ex.seed]
   return (same or judges or [None])[0]
 
 

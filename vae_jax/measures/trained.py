@@ -1,7 +1,9 @@
-"""A model with its parameters: what pictures, reports and users work with."""
+"""A model with its parameters, for pictures, studies and users; and what is
+known of it without them, for reports."""
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -15,15 +17,33 @@ from vae_jax.measures import examples
 from vae_jax.training import State
 
 
+class Run(NamedTuple):
+  """What is known of a run that has ended: all that a report sees, and all of
+  it is in the run's directory.
+
+  `results` is the content of results.json, `studies` what each of the
+  experiment's studies found, arrays among it, `history` the list of
+  metrics.jsonl's lines. In a grid, `arm` names the experiment's arm that this
+  is, `label` all in which it differs from its neighbours but the seed, and
+  `changes` the overrides that give it.
+  """
+
+  ex: Experiment
+  results: dict
+  studies: dict[str, dict]
+  history: list[dict]
+  arm: str = ''
+  label: str = ''
+  changes: tuple[str, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True)
 class Trained:
   """An experiment after training. Methods take and give host arrays.
 
-  `history` is the list of metrics.jsonl's lines, `results` the content of
-  results.json, `rivals` the baselines' predictions for the test split. In a
-  grid, `arm` names the experiment's arm that this is, `label` all in which it
-  differs from its neighbours but the seed, and `changes` the overrides that
-  give it.
+  `history`, `results`, `arm`, `label` and `changes` are those of its Run,
+  `rivals` the baselines' predictions for the test split, `among` all models of
+  the command, itself too, for studies that ask another one.
   """
 
   ex: Experiment
@@ -36,15 +56,21 @@ class Trained:
   arm: str = ''
   label: str = ''
   changes: tuple[str, ...] = ()
+  among: 'tuple[Trained, ...]' = dataclasses.field(default=(), repr=False)
 
-  def told(self, results: dict, rivals=None) -> 'Trained':
-    """The same model with these results, and rivals if they are given."""
-    rivals = self.rivals if rivals is None else rivals
-    other = dataclasses.replace(self, results=results, rivals=rivals)
+  def told(self, **changes) -> 'Trained':
+    """The same model with these results, rivals or others in `among`."""
+    other = dataclasses.replace(self, **changes)
     # What was computed and compiled depends on neither.
     kept = {'model', 'test', '_encode', '_decode'} & vars(self).keys()
     vars(other).update({name: vars(self)[name] for name in kept})
     return other
+
+  def run(self, studies: dict[str, dict] | None = None) -> Run:
+    """What a report sees of it, with what its studies found."""
+    names = 'ex', 'results', 'history', 'arm', 'label', 'changes'
+    own = {name: getattr(self, name) for name in names}
+    return Run(**own, studies=studies or {})
 
   @functools.cached_property
   def model(self):

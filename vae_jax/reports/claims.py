@@ -1,9 +1,8 @@
-"""What one run or several of an experiment say: runs -> Report.
+"""What runs claim, and whether it held: by arm, by label, in pairs.
 
-A report is called with all runs of a grid, and with each run by itself: it
-must take any non-empty list of them. A run's arm is `trained.arm`, its numbers
-are fields of `trained.ex`, its measures `trained.results`; runs of one `label`
-differ in the seed alone.
+A run's arm is `run.arm`, its numbers are fields of `run.ex`, its measures
+`run.results`, and what was found out about it `run.studies`; runs of one
+`label` differ in the seed alone.
 """
 
 import dataclasses
@@ -11,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from vae_jax.console import words
-from vae_jax.measures.trained import Trained
+from vae_jax.measures.trained import Run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Report:
   verdicts: list[str] = dataclasses.field(default_factory=list)
 
 
-def report_of(runs: list[Trained]) -> Report:
+def report_of(runs: list[Run]) -> Report:
   """The report of the runs' experiment; an empty one if it has none."""
   report = runs[0].ex.report
   return report(runs) if report else Report()
@@ -38,6 +37,11 @@ def joined(*reports: Report) -> Report:
   )
 
 
+def all_of(runs: list[Run], reports=()) -> Report:
+  """What all of these reports say of the runs."""
+  return joined(*[report(runs) for report in reports])
+
+
 def beats_baselines(runs, metric: str = 'psnr_db') -> Report:
   """The verdict by this metric, larger is better, for each label: whom it
   did not beat and by how much, or how far the nearest rival is behind."""
@@ -46,6 +50,21 @@ def beats_baselines(runs, metric: str = 'psnr_db') -> Report:
     verdict = against_rivals(members, metric)
     verdicts += [f'{label}: {verdict}' if label else verdict] if verdict else []
   return Report(verdicts=verdicts)
+
+
+def rightly_classified(runs) -> Report:
+  """A classifier's accuracy beside that of naming the most frequent class, by
+  studies.majority."""
+  accuracy = [100 * run.results['accuracy'] for run in runs]
+  said = f'{mean_and_error(accuracy, " %")} of the test images are classified '
+  known = studied(runs, 'majority')
+  if not known:
+    return Report(verdicts=[f'{said}rightly'])
+  share = known[0].studies['majority']['accuracy']
+  rival = f'{100 * share:.1f} % by the most frequent class'
+  return Report(
+    {'majority_accuracy': share}, verdicts=[f'{said}rightly, {rival}']
+  )
 
 
 def by_label(runs) -> dict[str, list]:
@@ -63,6 +82,34 @@ def _grouped(runs, name: str) -> dict[str, list]:
   for run in runs:
     groups.setdefault(getattr(run, name), []).append(run)
   return groups
+
+
+def setting(run: Run, *apart: str) -> tuple[str, ...]:
+  """What gives this run but its arm, its seed and the fields named `apart`."""
+  left_out = {'arms', 'seed', *apart}
+  return tuple(c for c in run.changes if c.partition('=')[0] not in left_out)
+
+
+def paired(runs, ours: str, theirs: str) -> dict[str, list[tuple[Run, Run]]]:
+  """Label of the arm `ours` -> its runs, each with the one of the arm `theirs`
+  that has its seed and its overrides, or those of them that it can have."""
+  found = {}
+  for run in by_arm(runs).get(ours, []):
+    for other in by_arm(runs).get(theirs, []):
+      same = set(setting(other)) <= set(setting(run))
+      if same and other.ex.seed == run.ex.seed:
+        found.setdefault(run.label, []).append((run, other))
+  return found
+
+
+def studied(runs, study: str) -> list[Run]:
+  """The runs about which this study found something."""
+  return [run for run in runs if study in run.studies]
+
+
+def mean_of(dicts: list[dict]) -> dict[str, float]:
+  """The mean of each figure."""
+  return {name: float(np.mean([d[name] for d in dicts])) for name in dicts[0]}
 
 
 def held(claim) -> str:

@@ -5,13 +5,13 @@ import numpy as np
 from vae_jax import figures
 from vae_jax.config.grid import in_file_name
 from vae_jax.console import counted
-from vae_jax.measures.trained import Trained
-from vae_jax.reports.claims import Report, joined
+from vae_jax.measures.trained import Run
+from vae_jax.reports.claims import Report, joined, setting
 
 NLL, NELBO = 'nll_iw_nats', 'nelbo_nats'
 
 
-def report(runs: list[Trained]) -> Report:
+def report(runs: list[Run]) -> Report:
   """Curves over the number of latents and the smallest number that is enough,
   for each group of runs that differ in it; an empty report if none do."""
   return joined(
@@ -23,12 +23,12 @@ def report(runs: list[Trained]) -> Report:
   )
 
 
-def groups(runs: list[Trained]) -> dict[str, list[Trained]]:
+def groups(runs: list[Run]) -> dict[str, list[Run]]:
   """Label -> runs that differ in their latents and seeds alone: only those are
   points of one curve, and repeats of each other."""
   by_setting = {}
   for run in runs:
-    by_setting.setdefault((run.arm, setting(run)), []).append(run)
+    by_setting.setdefault((run.arm, setting(run, 'latents')), []).append(run)
   shared = set.intersection(*(set(changes) for _, changes in by_setting))
   return {
     ', '.join(
@@ -38,13 +38,7 @@ def groups(runs: list[Trained]) -> dict[str, list[Trained]]:
   }
 
 
-def setting(run: Trained) -> tuple[str, ...]:
-  """What gives this run but its arm, its latents and its seed."""
-  apart = 'arms', 'latents', 'seed'
-  return tuple(c for c in run.changes if c.partition('=')[0] not in apart)
-
-
-def of_group(label: str, runs: list[Trained]) -> Report:
+def of_group(label: str, runs: list[Run]) -> Report:
   """What the runs of one group say."""
   mark = f'_{in_file_name(label)}' if label else ''
   pictures = {

@@ -10,7 +10,8 @@ import numpy as np
 from vae_jax import data, figures
 from vae_jax.console import words
 from vae_jax.factors import views
-from vae_jax.measures import baselines
+from vae_jax.images import whole_factor
+from vae_jax.measures import codes
 from vae_jax.measures.trained import Trained
 
 CURVES_ELBO = r'$-$ELBO (nats per image)'
@@ -35,6 +36,26 @@ def denoised(trained: Trained, count: int = 10):
   if 'psnr_db' in trained.results:
     notes['this model'] = f'{trained.results["psnr_db"]:.1f} dB'
   title = f'Denoising unseen {trained.ex.dataset}'
+  return figures.rows(rows, title=title, notes=notes)
+
+
+def enlarged(trained: Trained, count: int = 10):
+  """Rows: what is seen, bicubic, the best baseline, the model, the target."""
+  seen, wanted, given = test_examples(trained, count)
+  rivals = trained.results.get('baselines', {})
+  best = sorted(rivals, key=lambda name: -rivals[name]['psnr_db'])[:1]
+  rows, notes = {'seen': seen}, {}
+  for name in dict.fromkeys(['bicubic', *best]):
+    if name in trained.rivals:
+      images = trained.rivals[name]
+      rows[words(name)] = images[data.spread(len(images), count)]
+      notes[words(name)] = f'{rivals[name]["psnr_db"]:.1f} dB'
+  rows['this model'] = trained.reconstruct(seen, given)
+  if 'psnr_db' in trained.results:
+    notes['this model'] = f'{trained.results["psnr_db"]:.1f} dB'
+  rows['target'] = wanted
+  factor = whole_factor(seen.shape, wanted.shape)
+  title = f'Unseen {trained.ex.dataset}, {factor}x as large'
   return figures.rows(rows, title=title, notes=notes)
 
 
@@ -84,22 +105,18 @@ def manifold(trained: Trained, size: int = 20):
 def latent_scatter(trained: Trained):
   """z_mean of the test split by class: the first two latents, or the first two
   principal components of more."""
-  codes = trained.encode(trained.test.seen, trained.test.given)
-  labels = ('$z_1$ (posterior mean)', '$z_2$ (posterior mean)')
-  if codes.shape[1] < 2:
-    return None
-  if codes.shape[1] > 2:
-    basis = baselines.principal_components(codes, 2)
-    codes = (codes - codes.mean(0)) @ basis
-    labels = ('1st principal component of $z$', '2nd principal component')
-  batch = trained.data['test']
+  found = codes.plane(trained)
+  return scatter_of(found, trained.ex.dataset) if found else None
+
+
+def scatter_of(plane: dict, dataset: str):
+  """The figure of what codes.plane found."""
   return figures.scatter(
-    codes,
-    batch.label if batch.label is None else np.asarray(batch.label),
-    batch.classes or None,
-    title=f'Codes of unseen {trained.ex.dataset}',
-    x_label=labels[0],
-    y_label=labels[1],
+    plane['points'],
+    plane.get('label'),
+    plane['classes'] or None,
+    f'Codes of unseen {dataset}',
+    *plane['axes'],
   )
 
 

@@ -1,7 +1,7 @@
 """What a command prints at its end."""
 
 from vae_jax.console import table, words
-from vae_jax.measures.trained import Trained
+from vae_jax.measures.trained import Run
 
 TIMES = ('steps_per_s', 'images_per_s', 'compile_s', 'wall_s')
 # Numbers of a run that a table of many runs has no column for.
@@ -9,9 +9,9 @@ APART = ('step', 'nll_iw_samples', 'nll_iw_images', 'nll_iw_stderr_nats')
 COLUMNS = 8
 
 
-def of_run(trained: Trained) -> list[str]:
+def of_run(run: Run) -> list[str]:
   """A run by itself: what it was, and its measures beside its rivals'."""
-  results = trained.results
+  results = run.results
   rivals = results.get('baselines', {})
   names = [
     name
@@ -23,13 +23,13 @@ def of_run(trained: Trained) -> list[str]:
     for name in names
   ]
   header = ('', 'this model', *map(words, rivals))
-  what = f'on {trained.ex.dataset}, test split, after {results["step"]} steps'
+  what = f'on {run.ex.dataset}, test split, after {results["step"]} steps'
   return [what, table(rows, header)]
 
 
-def of_runs(runs: dict[str, Trained]) -> str:
+def of_runs(runs: dict[str, Run]) -> str:
   """A row for each run, a column for each of its first measures."""
-  rows = [numbers(trained.results) for trained in runs.values()]
+  rows = [numbers(run.results) for run in runs.values()]
   columns = [
     name
     for name in dict.fromkeys(name for row in rows for name in row)

@@ -1,4 +1,5 @@
-"""What one command does: plans its members, and trains or measures all of them.
+"""What one command does: plans its members, trains or measures all of them, and
+reports on them.
 
 A run by itself is a member without a name. A grid's runs have directories of
 their own below that of the grid.
@@ -10,10 +11,12 @@ import jax
 
 from vae_jax.config.grid import Member
 from vae_jax.console import Bar, say
+from vae_jax.measures.trained import Run
 from vae_jax.runs import directory, finish, job, plan
-from vae_jax.runs.directory import RunError
+from vae_jax.runs.directory import Refused, RunError
 from vae_jax.runs.finish import Outcome
 from vae_jax.runs.prepare import Clock
+from vae_jax.training import log
 from vae_jax.training.checkpoint import CheckpointError
 
 PICTURED = 8  # runs of which each has its own pictures drawn
@@ -113,11 +116,46 @@ def carried_out(action, name, members, planned, run_dir, clock) -> Outcome:
   if not done:
     why = next(iter(failed.values()))
     raise RunError(f'all {len(members)} runs failed: {why}' if grid else why)
-  if not grid:
-    [one] = done.values()
-    runs = {'': one.trained}
-    rest = one.report, one.pictures, dict(clock.seconds)
-    return Outcome(name, run_dir, runs, {}, *rest)
-  runs = {m.name: done[m.name].trained for m in members if m.name in done}
-  args = name, members, run_dir, runs, failed
-  return finish.finish_grid(*args, dict(clock.seconds))
+  there = [member.name for member in members if member.name in done]
+  among = tuple(done[name].trained for name in there)
+  models = {name: done[name].trained.told(among=among) for name in there}
+  runs = {}
+  for i, (where, trained) in enumerate(models.items()):
+    runs[where] = finish.studied(trained, run_dir / where, clock)
+    if (i + 1) % JOBS_HELD == 0:
+      jax.clear_caches()
+  args = name, members, run_dir, runs, failed, clock, drawn
+  outcome = finish.concluded(*args)
+  own = [] if grid else done[''].pictures
+  pictures = own + outcome.pictures
+  return outcome._replace(trained=models, pictures=pictures)
+
+
+def report(name: str, members: list[Member], run_dir, started=None) -> Outcome:
+  """What the runs say, from what their directories hold: no model, no data.
+
+  A member of a grid without results fails alone; Refused if none has any.
+  """
+  run_dir, clock = pathlib.Path(run_dir), Clock(started)
+  check_directories(name, members, run_dir)
+  runs, failed = {}, {}
+  for member in members:
+    where = run_dir / member.name
+    results = directory.results_of(where)
+    if results:
+      runs[member.name] = Run(
+        member.ex,
+        results,
+        directory.studies_of(where, results),
+        log.rows(where),
+        member.arm,
+        member.label,
+        tuple(member.changes),
+      )
+    else:
+      failed[member.name] = 'no results: train it first'
+  if not runs:
+    raise Refused(f'{run_dir} holds no results: train it first')
+  drawn, wall_s = len(members) <= PICTURED, directory.sweep_seconds(run_dir)
+  args = name, members, run_dir, runs, failed, clock, drawn, wall_s
+  return finish.concluded(*args)

@@ -1,5 +1,5 @@
 """Every file that a run or a grid has but its log and its checkpoints:
-config.json, results.json, pictures, sweep.json and sweep.csv."""
+config.json, results.json, studies.npz, pictures, sweep.json and sweep.csv."""
 
 import csv
 import importlib.metadata
@@ -8,6 +8,8 @@ import math
 import os
 import pathlib
 import sys
+
+import numpy as np
 
 from vae_jax import figures
 from vae_jax.config.experiment import Experiment
@@ -61,7 +63,10 @@ def refuse_other_run(config: dict | None, ex: Experiment, run_dir):
     return
   if 'runs' in config:
     raise Refused(choose_a_run(run_dir, config))
-  if fields := differences(config['fields'], rendered(ex)):
+  old, new = config['fields'], rendered(ex)
+  if ex.latents is None:  # what the network made of the images is in the old
+    new['latents'] = old.get('latents', new['latents'])
+  if fields := differences(old, new):
     raise Refused(
       f'{run_dir} holds a run of another configuration: {"; ".join(fields)}'
     )
@@ -139,6 +144,57 @@ def results_of(run_dir) -> dict:
   except ValueError as error:
     say(f'warning: {path} is damaged ({error}): nothing in it is used')
     return {}
+
+
+def write_studies(run_dir, studies: dict[str, dict]) -> dict[str, dict]:
+  """Saves the arrays that studies found in studies.npz; the rest of what they
+  found, which is for results.json."""
+  arrays = {
+    f'{study}/{name}': value
+    for study, found in studies.items()
+    for name, value in found.items()
+    if isinstance(value, np.ndarray)
+  }
+  path = pathlib.Path(run_dir) / 'studies.npz'
+  path.unlink(missing_ok=True)
+  if arrays:
+    temporary = path.with_name(f'.{path.name}.tmp')
+    with temporary.open('wb') as file:
+      np.savez_compressed(file, **arrays)
+    os.replace(temporary, path)
+  figures = {
+    study: {k: v for k, v in found.items() if not isinstance(v, np.ndarray)}
+    for study, found in studies.items()
+  }
+  return json.loads(json.dumps(finite(figures)))  # as it is read again
+
+
+def studies_of(run_dir, results: dict) -> dict[str, dict]:
+  """What the studies of a run found: the figures in its results.json, the
+  arrays in studies.npz; if that is damaged it is told, and counts as none."""
+  studies = {k: dict(v) for k, v in results.get('studies', {}).items()}
+  path = pathlib.Path(run_dir) / 'studies.npz'
+  if not path.exists():
+    return studies
+  try:
+    with path.open('rb') as file, np.load(file) as content:
+      arrays = {key: content[key] for key in content}
+  except Exception as error:  # a damaged zip raises almost anything
+    say(f'warning: {path} is damaged ({error}): no study is used')
+    return {}
+  for key, array in arrays.items():
+    study, _, name = key.partition('/')
+    studies.setdefault(study, {})[name] = array
+  return studies
+
+
+def sweep_seconds(run_dir) -> float | None:
+  """What the command took that wrote sweep.json, None if none did."""
+  path = pathlib.Path(run_dir) / 'sweep.json'
+  try:
+    return json.loads(path.read_text())['wall_s']
+  except (OSError, ValueError, KeyError, TypeError):
+    return None
 
 
 def write_sweep(run_dir, rows: list[dict], whole: dict):

@@ -1,28 +1,31 @@
-"""What runs end with: baselines, verdicts, pictures, results.json, tables."""
+"""What runs end with: baselines, studies, pictures, verdicts, tables."""
 
+import functools
 import pathlib
 from typing import NamedTuple
 
 from vae_jax.config.grid import Member
 from vae_jax.config.text import name_of
 from vae_jax.measures.rivals import with_baselines
-from vae_jax.measures.trained import Trained
+from vae_jax.measures.trained import Run, Trained
 from vae_jax.reports import over, summary
 from vae_jax.reports.claims import Report, joined, report_of
-from vae_jax.runs.directory import write_json, write_pictures, write_sweep
+from vae_jax.runs import directory
+from vae_jax.runs.directory import write_pictures, write_sweep
 from vae_jax.training import log
 
 
 class Outcome(NamedTuple):
-  """What a command has trained or measured, one run or a grid."""
+  """What a command has trained, measured or read, one run or a grid."""
 
   name: str
   run_dir: pathlib.Path
-  runs: dict[str, Trained]  # by the names of their directories
+  runs: dict[str, Run]  # by the names of their directories
   failed: dict[str, str]  # name of a member -> why it has no results
   report: Report  # on all of them
   pictures: list[pathlib.Path]
   seconds: dict[str, float]  # where the time went
+  trained: dict[str, Trained]  # the models of the runs, if they were needed
 
   def summary(self) -> str:
     """A table, the verdicts, where the time went, the paths."""
@@ -45,10 +48,9 @@ class Outcome(NamedTuple):
 
 
 class Finished(NamedTuple):
-  """A run with its results written, what it says, and its pictures' paths."""
+  """A model whose measures are written, and the paths of its pictures."""
 
   trained: Trained
-  report: Report
   pictures: list[pathlib.Path]
 
 
@@ -56,44 +58,87 @@ def finish_run(
   trained: Trained,
   run_dir,
   clock,
-  writer: log.Writer | None = None,
+  new: bool = False,
   shared: dict | None = None,
   drawn: bool = True,
 ) -> Finished:
-  """Baselines, verdicts and, if `drawn`, pictures; writes results.json.
+  """Baselines and, if `drawn`, pictures; writes results.json.
 
-  `shared` is a dict that runs which see the same images have in common; a
-  writer is there if the run has just been trained.
+  `shared` is a dict that runs which see the same images have in common; `new`
+  if the run has just been trained.
   """
-  path = pathlib.Path(run_dir) / 'results.json'
+  write = functools.partial(
+    directory.write_json, pathlib.Path(run_dir) / 'results.json'
+  )
   with clock('baselines'):
     trained = with_baselines(trained, shared)
-  report = report_of([trained])
-  results = trained.results | report.results | {'verdicts': report.verdicts}
-  if writer is not None:
-    results |= {'compile_s': clock.seconds['compile'], 'wall_s': clock.wall()}
-  trained = trained.told(results)
+  results = trained.results
+  if new:
+    times = {'compile_s': clock.seconds['compile'], 'wall_s': clock.wall()}
+    results = results | times
   # Before drawing: what was measured must not hang on a picture.
-  write_json(path, results)
-  if not drawn:
-    return Finished(trained, report, [])
-  with clock('draw'):
-    pictures = {name_of(f): f(trained) for f in trained.ex.pictures}
-    paths = write_pictures(pictures | report.pictures, run_dir)
-    for path_of in paths if writer is not None else ():
-      writer.figure(int(trained.state.step), path_of.stem, path_of)
-  if writer is not None:
-    trained = trained.told(results | {'wall_s': clock.wall()})
-    write_json(path, trained.results)
-  return Finished(trained, report, paths)
+  write(results)
+  paths = []
+  if drawn:
+    with clock('draw'):
+      pictures = {name_of(f): f(trained) for f in trained.ex.pictures}
+      paths = write_pictures(pictures, run_dir)
+  if new:
+    log.pictures(run_dir, int(trained.state.step), paths)
+    results = results | {'wall_s': clock.wall()}
+    write(results)
+  return Finished(trained.told(results=results), paths)
 
 
-def finish_grid(
-  name: str, members: list[Member], run_dir, runs, failed, seconds
+def studied(trained: Trained, run_dir, clock) -> Run:
+  """What the studies find out about a model, written beside its results."""
+  with clock('studies'):
+    found = {name_of(study): study(trained) for study in trained.ex.studies}
+  found = {name: study for name, study in found.items() if study}
+  figures = directory.write_studies(run_dir, found)
+  results = trained.results | ({'studies': figures} if figures else {})
+  directory.write_json(pathlib.Path(run_dir) / 'results.json', results)
+  # As a report that is made again from the directory sees them.
+  read = directory.studies_of(run_dir, results)
+  return trained.told(results=results).run(read)
+
+
+def concluded(
+  name: str,
+  members: list[Member],
+  run_dir,
+  runs: dict[str, Run],
+  failed: dict[str, str],
+  clock,
+  drawn: bool = True,
+  wall_s: float | None = None,
 ) -> Outcome:
-  """The report on all runs, its pictures, sweep.json and sweep.csv."""
-  trained = list(runs.values())
-  report = joined(report_of(trained), over.report(trained))
+  """What the runs say, one by one and all together: verdicts into every
+  results.json and sweep.json, sweep.csv, and the reports' pictures; `wall_s`
+  is what the command that measured them took, if this is another."""
+  told, everything, paths = {}, list(runs.values()), []
+  with clock('report'):
+    for where, run in runs.items():
+      report = report_of([run])
+      results = run.results | report.results | {'verdicts': report.verdicts}
+      told[where] = run._replace(results=results)
+      directory.write_json(run_dir / where / 'results.json', results)
+      if drawn:
+        paths = write_pictures(report.pictures, run_dir / where)
+    if '' not in runs:
+      report = joined(report_of(everything), over.report(everything))
+      paths = write_pictures(report.pictures, run_dir)
+  if '' not in runs:
+    wall_s = clock.wall() if wall_s is None else wall_s
+    write_tables(name, members, run_dir, told, failed, report, wall_s)
+  rest = failed, report, paths, dict(clock.seconds)
+  return Outcome(name, run_dir, told, *rest, trained={})
+
+
+def write_tables(
+  name: str, members, run_dir, runs, failed, report: Report, wall_s: float
+):
+  """sweep.json and sweep.csv of a grid."""
   rows = [
     {'run': m.name, 'arm': m.arm, **overridden(m)}
     | (summary.numbers(runs[m.name].results) if m.name in runs else {})
@@ -101,6 +146,7 @@ def finish_grid(
   ]
   whole = {
     'experiment': name,
+    'wall_s': wall_s,
     'runs': [
       {'run': m.name, 'arm': m.arm, 'overrides': m.changes}
       | ({'results': runs[m.name].results} if m.name in runs else {})
@@ -111,8 +157,6 @@ def finish_grid(
     'verdicts': report.verdicts,
   }
   write_sweep(run_dir, rows, whole)
-  paths = write_pictures(report.pictures, run_dir)
-  return Outcome(name, run_dir, runs, failed, report, paths, seconds)
 
 
 def overridden(member: Member) -> dict[str, str]:

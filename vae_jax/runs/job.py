@@ -160,7 +160,7 @@ def finished(ready: Placed, tests: list[dict], rates: dict, clock, drawn: bool):
     step = {'step': int(state.step)}
     results = step | test | nll | (rates or timed(run.run_dir))
     trained = trained_of(job, run, state, results)
-    args = trained, run.run_dir, clock, run.writer, shared, drawn
+    args = trained, run.run_dir, clock, bool(run.writer), shared, drawn
     done[run.member.name] = finish.finish_run(*args)
   return done, failed
 

@@ -31,13 +31,6 @@ class Writer(NamedTuple):
         if name != 'step' and isinstance(value, int | float):
           self.board.add_scalar(name, value, row['step'])
 
-  def figure(self, step: int, name: str, image):
-    """Shows a PNG's path or an [H, W, C] array (uint8, or floats in 0..1)."""
-    if self.board:
-      pixels_HWC = image if hasattr(image, 'ndim') else _pixels(image)
-      self.board.add_image(name, pixels_HWC, int(step), dataformats='HWC')
-      self.board.flush()
-
   def close(self):
     """Flushes and closes both."""
     self.file.close()
@@ -54,6 +47,15 @@ def open(run_dir, tensorboard=True, resume_step: int | None = None) -> Writer:
     _drop_rows_after(path, resume_step)
   board = _board(run_dir / 'tensorboard', resume_step) if tensorboard else None
   return Writer(path.open('a', encoding='utf-8'), board)
+
+
+def pictures(run_dir, step: int, paths):
+  """Shows PNGs, each under its name, in the run's TensorBoard."""
+  # The writer of the run's scalars may be open: a file of its own.
+  board = _board(Path(run_dir) / 'tensorboard', step, '.pictures')
+  for path in paths:
+    board.add_image(path.stem, _pixels(path), step, dataformats='HWC')
+  board.close()
 
 
 def rows(run_dir) -> list[dict]:
@@ -102,12 +104,12 @@ def _drop_rows_after(path, step):
   os.replace(spare, path)
 
 
-def _board(directory, resume_step):
+def _board(directory, resume_step, suffix=''):
   """A tensorboardX writer; TensorBoard hides older events after the step."""
   from tensorboardX import SummaryWriter
 
   purge = None if resume_step is None else resume_step + 1
-  return SummaryWriter(str(directory), purge_step=purge)
+  return SummaryWriter(str(directory), '', purge, filename_suffix=suffix)
 
 
 def _pixels(path):
