@@ -70,6 +70,14 @@ def test_the_leaves_of_a_sweep_are_bound_where_they_belong():
   assert bound.prior is ex.prior  # has no number of its own
 
 
+def test_one_number_is_set_by_its_name():
+  hyper = config.Experiment().hyper()
+  other = hyper.set('objective.beta', 3.0)
+  assert other.leaves == hyper.leaves | {'objective.beta': 3.0}
+  with pytest.raises(KeyError, match="no leaf 'beta' among .*objective.beta"):
+    hyper.set('beta', 3.0)
+
+
 def test_a_schedule_multiplies_its_leaf_alone():
   half = functools.partial(schedules.linear, steps=4)
   ex = config.Experiment(

@@ -30,6 +30,15 @@ def test_take_gathers_images_with_their_labels(batch):
   assert batch.replace(label=None).take(index).label is None
 
 
+def test_host_arrays_can_be_taken_from_inside_a_program(batch):
+  index = np.array([3, 0, 3])
+  for one in (batch, batch.replace(label=None)):
+    assert isinstance(one.x, np.ndarray)
+    traced = jax.jit(lambda i, one=one: one.take(i))(index)
+    wanted = one.take(index)
+    jax.tree.map(np.testing.assert_array_equal, traced, wanted)
+
+
 def test_data_that_are_divided_already_are_refused(batch):
   divided = batch.replace(x=batch.x / np.float32(255))
   with pytest.raises(data.DataError, match='divided already'):

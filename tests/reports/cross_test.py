@@ -27,6 +27,16 @@ def test_the_verdict_says_who_loses_and_by_how_much():
   assert 'did NOT hold' in claim and 'loses 0.00 dB' in claim
 
 
+def test_figures_of_equal_seeds_are_those_of_one():
+  twice = cross.domain_figures(np.concatenate([BOTH, BOTH]), 'ab')
+  assert twice == cross.domain_figures(BOTH, 'ab')
+
+
+def test_the_better_one_is_so_by_however_little():
+  _, pca = cross.domain_verdicts(np.array([[PCA_AB + 0.25, PCA_AB]]))
+  assert 'the autoencoder is the better one by 0.25 dB' in pca
+
+
 def test_an_error_is_over_the_seeds():
   claim, _ = cross.domain_verdicts(np.concatenate([BOTH, BOTH]))
   assert '8.50 +- 0.00 (2 runs)' in claim

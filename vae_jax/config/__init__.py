@@ -1,5 +1,6 @@
 """An experiment as a value, as text, and as what a command line makes of it.
 
+leaves      float arguments of functions, by their paths
 experiment  the value: numbers and pure functions
 text        that value as text, and back
 lookup      functions by name, if they fit a field
@@ -17,7 +18,8 @@ from vae_jax.config.experiment import (
   plain_fields,
   sized,
 )
-from vae_jax.config.text import parts, render, rendered
+from vae_jax.config.leaves import parts
+from vae_jax.config.text import render, rendered
 
 __all__ = [
   'ConfigError', 'Experiment', 'example_shapes', 'fields', 'function_fields',

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import inspect
 import types
 import typing
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from vae_jax import networks
+from vae_jax.config.leaves import bound_function, leaves_of, parts
 from vae_jax.factors import (
   likelihoods,
   objectives,
@@ -196,7 +196,7 @@ class Experiment:
     float argument of a factor's function, also within its own functions."""
     values = {name: getattr(self, name) for name in RATES}
     for field in LEAF_FIELDS:
-      values |= _leaves_of(getattr(self, field), field, self.takes(field))
+      values |= leaves_of(getattr(self, field), field, self.takes(field))
     return values
 
   def hyper(self) -> Hyper:
@@ -213,7 +213,7 @@ class Experiment:
     """The experiment with these numbers, which may be traced, as its leaves."""
     changes = {name: hyper.leaves[name] for name in RATES}
     for field in LEAF_FIELDS:
-      changes[field] = _bound(getattr(self, field), field, hyper.leaves)
+      changes[field] = bound_function(getattr(self, field), field, hyper.leaves)
     return dataclasses.replace(self, **changes)
 
   def scheduled(self, hyper: Hyper, step) -> Hyper:
@@ -310,36 +310,3 @@ def plain_fields() -> list[dataclasses.Field]:
 def function_fields() -> list[dataclasses.Field]:
   """The fields that hold functions: changed by --set."""
   return [f for f in fields().values() if 'takes' in f.metadata]
-
-
-def _leaves_of(f, path: str, takes=()) -> dict[str, float]:
-  base, keywords = parts(f)
-  values = {}
-  for name, parameter in inspect.signature(base).parameters.items():
-    value = keywords.get(name, parameter.default)
-    if name in takes or value is parameter.empty:
-      continue
-    if isinstance(value, float):
-      values[f'{path}.{name}'] = value
-    elif inspect.isfunction(parts(value)[0]):
-      values |= _leaves_of(value, f'{path}.{name}')
-  return values
-
-
-def _bound(f, path: str, leaves: dict):
-  base, keywords = parts(f)
-  own = {}
-  for name, parameter in inspect.signature(base).parameters.items():
-    value, at = keywords.get(name, parameter.default), f'{path}.{name}'
-    if at in leaves:
-      own[name] = leaves[at]
-    elif any(leaf.startswith(f'{at}.') for leaf in leaves):
-      own[name] = _bound(value, at, leaves)
-  return functools.partial(base, **keywords | own) if own else f
-
-
-def parts(f) -> tuple[Callable, dict]:
-  """The function under a keyword partial, and the keywords."""
-  if isinstance(f, functools.partial):
-    return f.func, dict(f.keywords)
-  return f, {}

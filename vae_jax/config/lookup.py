@@ -5,12 +5,12 @@ import inspect
 import typing
 
 from vae_jax.config.experiment import ConfigError
+from vae_jax.config.leaves import parts
 from vae_jax.config.text import (
   current,
   module,
   module_name,
   own_files,
-  parts,
   render,
 )
 from vae_jax.console import nearest

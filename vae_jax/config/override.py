@@ -15,10 +15,10 @@ from vae_jax.config.experiment import (
   Experiment,
   alternatives,
   fields,
-  parts,
   plain_fields,
   types_of,
 )
+from vae_jax.config.leaves import parts
 from vae_jax.config.lookup import function, hints, required, value_named
 from vae_jax.config.text import render
 from vae_jax.factors import schedules

@@ -20,9 +20,9 @@ from vae_jax.config.experiment import (
   ConfigError,
   Experiment,
   fields,
-  parts,
   plain_fields,
 )
+from vae_jax.config.leaves import parts
 
 ROOT = pathlib.Path(__file__).parent.parent
 # What files, and functions in them, are called now that older run directories

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.config.experiment import Experiment, parts
+from vae_jax.config.experiment import Experiment
+from vae_jax.config.leaves import parts
 from vae_jax.factors.hyper import Hyper
 from vae_jax.training import State
 
