@@ -92,3 +92,14 @@ def test_a_model_is_told_of_others_and_forgets_nothing_else(trained):
   assert 'among' not in repr(other)
   with pytest.raises(TypeError, match='nonsense'):
     trained.told(nonsense=1)
+
+
+def test_what_is_the_same_for_all_models_of_a_seed_is_found_out_once(trained):
+  def one(seed, *changes):
+    ex = dataclasses.replace(trained.ex, seed=seed)
+    return dataclasses.replace(trained, ex=ex, changes=changes)
+
+  assert trained.first_of_seed()
+  among = one(0, 'arms=a'), one(0, 'arms=b'), one(1, 'arms=a', 'seed=1')
+  firsts = [model.told(among=among).first_of_seed() for model in among]
+  assert firsts == [True, False, True]

@@ -55,6 +55,7 @@ def test_no_verdict_where_the_measure_or_a_rival_is_missing(rated):
   del blind.results['psnr_db']
   assert verdicts(alone) == []
   assert verdicts(blind) == ['none: psnr_db is not measured']
+  assert verdicts(rated(9.0, 1.0, 1.0), blind) == verdicts(blind)
 
 
 def test_an_experiment_without_a_report_has_an_empty_one(run):

@@ -151,6 +151,9 @@ def test_rows_show_what_was_judged_and_bars_how(models, texts):
   assert len(images(rows)) == 3 * 5
   widths = [patch.get_width() for patch in bars.axes[0].patches]
   assert widths == [1.0, 9.0, 30.0, 9.0, 3.0, 5.0]
+  colours = [patch.get_facecolor() for patch in bars.axes[0].patches]
+  references, models = set(colours[:3]), set(colours[3:])
+  assert len(references) == len(models) == 1 and references != models
 
 
 def test_as_many_images_are_shown_as_every_set_has():
@@ -187,6 +190,8 @@ def test_the_gain_of_the_label_is_that_over_the_same_net_without(labelled):
   (line,) = judged.on_elbo(runs)
   assert 'held; by 5.00 nats' in line and '0.69 nats' in line
   assert judged.on_elbo(runs[:1]) == []
+  little = [labelled(90.0), labelled(90.25, 'unconditional')]
+  assert 'held; by 0.25 nats' in judged.on_elbo(little)[0]
   assert (
     'NOT hold; by -5.00'
     in judged.on_elbo([labelled(95.0), labelled(90.0, 'unconditional')])[0]
@@ -212,6 +217,7 @@ def test_the_line_on_labels_is_a_mean_over_seeds():
   assert '70.00 +- 10.00 % (2 runs) with drawn pixels' in line
   assert 'right on 90.00 +- 0.00 % (2 runs) of unseen' in line
   assert 'did NOT hold' in judged.on_labels('vae', [agreed(0.94)])
+  assert 'did NOT hold' in judged.on_labels('vae', [agreed(0.5)] * 2)
 
 
 def test_labels_are_reported_with_what_they_are_worth(labelled, run, texts):
@@ -233,6 +239,8 @@ def test_labels_are_reported_with_what_they_are_worth(labelled, run, texts):
 def test_without_a_classifier_the_classes_are_shown_alone(labelled):
   found = judged.labels([labelled(90.0)])
   assert (found.results, found.verdicts) == ({}, [])
+  half = judged.labels([labelled(90.0, told=agreed(1.0)), labelled(90.0)])
+  assert (half.results, half.verdicts) == ({}, [])
   [mosaic] = images(found.pictures['classes'])
   [again] = images(judged.classes(labelled(90.0)))
   np.testing.assert_array_equal(mosaic, again)

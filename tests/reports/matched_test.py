@@ -29,7 +29,7 @@ def played(run):
 @pytest.mark.parametrize(
   ('plain', 'answered', 'words'),
   [
-    ((0.5, 0.9), (0.5, 0.7, 0.55), ('held', 'held')),
+    ((0.5, 0.6, 0.9), (0.5, 0.7, 0.55), ('held', 'held')),
     # The lesson's second mistake: a critic that is never updated.
     ((0.5, 0.5), (0.5, 0.5, 0.5), ('did NOT hold', 'did NOT hold')),
     ((0.5, 0.9), (0.5, 0.6, 0.9), ('held', 'did NOT hold')),

@@ -10,17 +10,17 @@ WHOLE = [[310.0, 10.0], [320.0, 20.0]]
 
 
 def test_codes_are_compared_with_jpeg_where_it_has_as_many_bytes():
-  jpeg = np.array(SCAN)
+  jpeg = np.array([[10.0, 12.0], [15.0, 17.0], [20.0, 22.0]])
   curves = {
-    'AE d = 8': np.array([[2.0, 30.0], [12.0, 15.0]]),
-    'AE d = 16': np.array([[15.0, 14.0], [99.0, 1.0]]),
+    'AE d = 8': np.array([[2.0, 30.0], [11.0, 16.0], [14.0, 16.5]]),
+    'AE d = 16': np.array([[17.0, 18.0], [99.0, 1.0]]),
     'PCA d = 8': np.array([[2.0, 30.0]]),
     rates.JPEG: jpeg + [300, 0],
     rates.SCAN: jpeg,
   }
   (line,) = rates.verdicts(curves)
-  assert 'AE codes' in line and 'did NOT hold in 1 of 2 points' in line
-  assert 'from -1.0 dB at 15 bytes to +3.0 dB at 12 bytes' in line
+  assert 'AE codes' in line and 'did NOT hold in 2 of 3 points' in line
+  assert 'from -1.0 dB at 17 bytes to +3.0 dB at 11 bytes' in line
   assert 'none below 10 bytes, 310 with header' in line
 
 
@@ -86,6 +86,7 @@ def test_the_report_holds_every_curve_and_a_verdict_on_both_kinds(runs):
 
 def test_a_run_by_itself_and_runs_that_were_not_rated_say_nothing(runs, run):
   assert rates.against_jpeg(runs[1:3]) == claims.Report()
+  assert rates.against_jpeg(runs[:2]).verdicts  # one of two is rated
   assert rates.against_jpeg([run('bce'), run('l1')]) == claims.Report()
 
 

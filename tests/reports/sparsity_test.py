@@ -30,6 +30,16 @@ def test_the_verdicts_say_by_how_much_and_at_what_price(coded):
   assert price.startswith('its price: 0.50 dB PSNR')
 
 
+def test_a_small_effect_is_one_and_seeds_are_averaged(coded):
+  arms = {
+    'plain': [coded('plain', 6.0, 0.6, 0.3, 21.0)] * 2,
+    'sparse': [coded('sparse', 5.0, 0.5, 0.31, 21.0)],
+  }
+  lower, sparser, price = sparsity.penalty(arms)
+  assert ': held, ' in lower and lower.endswith('by a factor of 1.2')
+  assert ': held, ' in sparser and price.startswith('its price: 0.00 dB')
+
+
 def test_a_code_that_only_shrinks_is_not_called_sparser(coded):
   arms = {
     'plain': [coded('plain', 6.0, 0.6, 0.3, 21.0)],

@@ -109,20 +109,14 @@ def plane(trained: Trained) -> dict:
 
 def probed(trained: Trained, draws: int = 5, limit: int = 10_000) -> dict:
   """Test accuracy of a linear probe over the number of labels, on the codes and
-  on rivals; {} for images without labels. Few labels are drawn `draws` times.
-  """
+  on rivals, those once for all models of a seed; {} for images without labels.
+  Few labels are drawn `draws` times."""
   if trained.data['test'].label is None:
     return {}
   images = [clean(trained, split, limit) for split in ('train', 'test')]
-  x, y = map(flat, images)
-  mean, basis = components(x, trained.ex.latents)
-  random = untrained(trained, trained.ex.seed + 1)
-  features = {
-    'encoder': [trained.encode(image) for image in images],
-    'pixels': [x, y],
-    'PCA': [(a - mean) @ basis for a in (x, y)],
-    'random encoder': [random.encode(image) for image in images],
-  }
+  features = {'encoder': [trained.encode(image) for image in images]}
+  if trained.first_of_seed():
+    features |= rivals(trained, images)
   scores = {
     name: accuracies(trained, pair, draws, limit)
     for name, pair in features.items()
@@ -131,6 +125,16 @@ def probed(trained: Trained, draws: int = 5, limit: int = 10_000) -> dict:
     'labels': list(scores['encoder']),
     'accuracy': {name: list(by.values()) for name, by in scores.items()},
   }
+
+
+def rivals(trained: Trained, images) -> dict:
+  """Features of the same images that this model has not learned."""
+  x, y = map(flat, images)
+  mean, basis = components(x, trained.ex.latents)
+  random = untrained(trained, trained.ex.seed + 1)
+  pca = [(a - mean) @ basis for a in (x, y)]
+  pairs = [x, y], pca, [random.encode(image) for image in images]
+  return dict(zip(RIVALS, pairs, strict=True))
 
 
 def clean(trained: Trained, split: str, limit: int):

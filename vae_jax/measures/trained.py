@@ -72,6 +72,11 @@ class Trained:
     own = {name: getattr(self, name) for name in names}
     return Run(**own, studies=studies or {})
 
+  def first_of_seed(self) -> bool:
+    """Whether no other model of its seed comes before it."""
+    same = (one for one in self.among if one.ex.seed == self.ex.seed)
+    return next(same, self).changes == self.changes
+
   @functools.cached_property
   def model(self):
     """The bound model."""

@@ -124,7 +124,8 @@ def few_labels(runs: list[Run]) -> Report:
         by_count.setdefault(count, []).extend(scores)
   means = {name: mean_over(by_count) for name, by_count in accuracy.items()}
   ours = [name for name in accuracy if name not in codes.RIVALS]
-  lines = [better_probed(name, accuracy) for name in ours]
+  compared = ours if len(ours) < len(accuracy) else []
+  lines = [better_probed(name, accuracy) for name in compared]
   return Report({'probe': means}, {'probe': probe_curves(accuracy)}, lines)
 
 
@@ -132,7 +133,8 @@ def better_probed(name: str, accuracy) -> str:
   """Where these features beat all rivals and where not, in points of %."""
   parts, won = [], 0
   for count, values in accuracy[name].items():
-    rivals = {r: np.mean(accuracy[r][count]) for r in codes.RIVALS}
+    there = [rival for rival in codes.RIVALS if rival in accuracy]
+    rivals = {rival: np.mean(accuracy[rival][count]) for rival in there}
     best = max(rivals, key=rivals.get)
     points = 100 * (np.mean(values) - rivals[best])
     won += points > 0
@@ -155,5 +157,5 @@ def probe_curves(accuracy):
     'labels',
     'A linear probe on frozen features',
     log=10,
-    dashed=codes.RIVALS,
+    dashed=[rival for rival in codes.RIVALS if rival in accuracy],
   )
