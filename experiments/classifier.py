@@ -2,9 +2,8 @@
 
   python launch.py --experiment=classifier
 
-500 steps on `digits`: 98.7 % of the test images are classified rightly, 8.4 %
-by the most frequent class. On mnist (--epochs=5) 98.9 %. 8 s on two CPU
-cores with a warm compilation cache.
+On mnist (--epochs=5) 98.9 % of the test images are classified rightly. 6 s on
+two CPU cores with a warm compilation cache.
 """
 
 from functools import partial

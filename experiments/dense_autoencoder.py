@@ -2,9 +2,8 @@
 
   python launch.py --experiment=dense_autoencoder
 
-3,000 steps on `digits`: 0.0591 nats per pixel and PSNR 24.1 dB on the test
-split, where a PCA with 32 components has 20.1 dB. Encoder and decoder are
-linear too; what PCA lacks is the sigmoid. 7 s on two CPU cores, warm
+On `digits` it beats a PCA with 32 components, though encoder and decoder are
+linear too: what PCA lacks is the sigmoid. 5 s on two CPU cores with a warm
 compilation cache.
 """
 

@@ -24,7 +24,7 @@ PICTURES = {
   'classifier': 'curves',
   'conditional_vae': 'classes',
   'conv_vae': 'prior_samples',
-  'denoise': 'denoised',
+  'denoise': 'unet_seed=0/denoised',
   'embedding': 'plane',
   'generate': 'samples',
   'latent_noise': 'noisy_codes_vae',

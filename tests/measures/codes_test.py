@@ -49,6 +49,9 @@ def test_codes_are_judged_beside_their_images():
   )
   mixed = codes.judged([image] * 2, [label, 1 - label], image, image)
   assert (mixed['mse'], mixed['knn']) == (0.0, 1 - found['knn'])
+  shuffled = np.random.default_rng(0).permutation(image)
+  lost = codes.judged([image, shuffled], [label] * 2, image, image)
+  assert lost['trust'] < 0.9  # by the codes of the test images
 
 
 def test_images_without_labels_have_no_studies_of_labels(trained, blind):
@@ -123,6 +126,19 @@ def test_every_kind_of_feature_is_probed_at_every_count(trained, figures):
   for scores in found['accuracy'].values():
     assert [len(draws) for draws in scores] == [3, 3]
     assert all(0 <= score <= 1 for draws in scores for score in draws)
+
+
+def test_the_random_encoder_is_probed_as_another_model_is(trained):
+  found = codes.probed(trained, draws=3)['accuracy']
+  random = codes.untrained(trained, trained.ex.seed + 1)
+  for name, model in {'encoder': trained, 'random encoder': random}.items():
+    pair = [
+      model.encode(codes.clean(trained, split, 99))
+      for split in ('train', 'test')
+    ]
+    wanted = codes.accuracies(trained, pair, 3, 99)
+    assert found[name] == list(wanted.values())
+  assert found['encoder'] != found['random encoder']
 
 
 def test_all_labels_of_pixels_are_a_logistic_regression(trained):

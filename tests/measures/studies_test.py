@@ -365,6 +365,7 @@ def test_images_of_every_test_set_are_shown_through_the_model(domains):
   found = studies.abroad(domains[0], shown=5)
   shown = found['test images']
   assert len(shown) == 4  # two of each
+  np.testing.assert_array_equal(shown[:2], domains[0].test.seen[[0, 5]])
   np.testing.assert_allclose(shown[2:], 1 - shown[:2], atol=1e-6)
   np.testing.assert_array_equal(found['images'], domains[0].reconstruct(shown))
   np.testing.assert_array_equal(

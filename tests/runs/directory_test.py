@@ -164,12 +164,19 @@ def test_a_flipped_byte_of_the_arrays_is_told_or_does_not_matter(
     same(found, {} if told else wanted)
 
 
-def test_latents_that_the_network_made_are_no_other_configuration(tiny):
+def test_latents_that_the_network_made_are_no_other_configuration(
+  tiny, tmp_path
+):
   free = dataclasses.replace(tiny, latents=None)
   fields = config.rendered(dataclasses.replace(tiny, latents=128))
   directory.refuse_other_run({'fields': fields}, free, 'run')
   with pytest.raises(directory.Refused, match='latents was 128, now 3'):
     directory.refuse_other_run({'fields': fields}, tiny, 'run')
+  config_of = {'experiment': 'x', 'overrides': [], 'fields': fields}
+  directory.write_json(tmp_path / 'config.json', config_of | {'example': {}})
+  assert directory.as_trained(free, tmp_path).latents == 128
+  assert directory.as_trained(tiny, tmp_path) == tiny
+  assert directory.as_trained(free, tmp_path / 'none') == free
   slower = dataclasses.replace(free, learning_rate=0.5)
   with pytest.raises(directory.Refused, match='learning_rate'):
     directory.refuse_other_run({'fields': fields}, slower, 'run')

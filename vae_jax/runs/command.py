@@ -84,14 +84,35 @@ def check_directories(name: str, members: list[Member], run_dir):
 
 
 def carried_out(action, name, members, planned, run_dir, clock) -> Outcome:
-  """The jobs one after another, and what all runs say together."""
-  done, failed, grid = {}, {}, is_grid(members)
-  drawn = len(members) <= PICTURED
+  """The jobs one after another, what studies find, and what all runs say."""
+  grid, drawn = is_grid(members), len(members) <= PICTURED
   if not drawn:
     say(
       f'note: pictures of {PICTURED} runs at most, draw those of one with '
       '--mode=evaluate --workdir=ITS_DIRECTORY'
     )
+  done, failed = acted(action, planned, grid, drawn, clock)
+  if not done:
+    why = next(iter(failed.values()))
+    raise RunError(f'all {len(members)} runs failed: {why}' if grid else why)
+  done = {m.name: done[m.name] for m in members if m.name in done}
+  among = tuple(one.trained for one in done.values())
+  models = {
+    where: one.told(among=among) for where, one in zip(done, among, strict=True)
+  }
+  runs = {}
+  for i, (where, trained) in enumerate(models.items()):
+    runs[where] = finish.studied(trained, run_dir / where, clock)
+    let_go(i)
+  args = name, members, run_dir, runs, failed, clock, drawn
+  outcome = finish.concluded(*args)
+  own = [] if grid else done[''].pictures
+  return outcome._replace(trained=models, pictures=own + outcome.pictures)
+
+
+def acted(action, planned, grid: bool, drawn: bool, clock):
+  """({name: Finished}, {name: why not}) of all jobs."""
+  done, failed = {}, {}
   bar = Bar(len(planned), unit='programs')
   for i, one in enumerate(planned):
     if grid:
@@ -108,27 +129,17 @@ def carried_out(action, name, members, planned, run_dir, clock) -> Outcome:
       clock.add(own)
       for member, why in bad.items():
         say(f'failed: {member}: {why}')
-    if (i + 1) % JOBS_HELD == 0:
-      jax.clear_caches()
+    let_go(i)
     if bar.live and len(planned) > 1:  # a log file has a line for each
       bar.update(i + 1)
   bar.close()
-  if not done:
-    why = next(iter(failed.values()))
-    raise RunError(f'all {len(members)} runs failed: {why}' if grid else why)
-  there = [member.name for member in members if member.name in done]
-  among = tuple(done[name].trained for name in there)
-  models = {name: done[name].trained.told(among=among) for name in there}
-  runs = {}
-  for i, (where, trained) in enumerate(models.items()):
-    runs[where] = finish.studied(trained, run_dir / where, clock)
-    if (i + 1) % JOBS_HELD == 0:
-      jax.clear_caches()
-  args = name, members, run_dir, runs, failed, clock, drawn
-  outcome = finish.concluded(*args)
-  own = [] if grid else done[''].pictures
-  pictures = own + outcome.pictures
-  return outcome._replace(trained=models, pictures=pictures)
+  return done, failed
+
+
+def let_go(i: int):
+  """Lets the compiled programs go after every JOBS_HELD."""
+  if (i + 1) % JOBS_HELD == 0:
+    jax.clear_caches()
 
 
 def report(name: str, members: list[Member], run_dir, started=None) -> Outcome:
@@ -144,7 +155,7 @@ def report(name: str, members: list[Member], run_dir, started=None) -> Outcome:
     results = directory.results_of(where)
     if results:
       runs[member.name] = Run(
-        member.ex,
+        directory.as_trained(member.ex, where),
         results,
         directory.studies_of(where, results),
         log.rows(where),

@@ -14,6 +14,7 @@ import numpy as np
 from vae_jax import figures
 from vae_jax.config.experiment import Experiment
 from vae_jax.config.grid import Member
+from vae_jax.config.override import override
 from vae_jax.config.text import differences, rendered
 from vae_jax.console import say
 from vae_jax.data import Batch
@@ -70,6 +71,14 @@ def refuse_other_run(config: dict | None, ex: Experiment, run_dir):
     raise Refused(
       f'{run_dir} holds a run of another configuration: {"; ".join(fields)}'
     )
+
+
+def as_trained(ex: Experiment, run_dir) -> Experiment:
+  """ex with the number of latents that its run had, if the network made it."""
+  fields = (config_of(run_dir) or {}).get('fields', {})
+  if ex.latents is not None or 'latents' not in fields:
+    return ex
+  return override(ex, f'latents={fields["latents"]}')
 
 
 def refuse_other_grid(run_dir, name: str):
