@@ -178,4 +178,4 @@ def assert_finite(value, path=''):
 def test_only_experiments_lie_among_the_experiments():
   folder = pathlib.Path(experiments.__file__).parent
   files = {path.stem for path in folder.iterdir() if path.suffix}
-  assert files == {*NAMES, '__init__'}
+  assert files == {*NAMES, '__init__', 'README'}
