@@ -17,7 +17,6 @@ python launch.py --experiment=vae --help         the defaults of an experiment
 
 import ast
 import datetime
-import os
 import pathlib
 import pkgutil
 import signal
@@ -42,7 +41,6 @@ def main(argv: list[str]) -> int:
     print(listing())
     return 0
   try:
-    prepare_jax()
     return attempt(argv)
   except ModuleNotFoundError as error:
     if (error.name or '').partition('.')[0] in ('vae_jax', 'experiments'):
@@ -62,8 +60,10 @@ def attempt(argv: list[str]) -> int:
   from vae_jax.config import ConfigError
   from vae_jax.data import DataError
   from vae_jax.runs.directory import Interrupted, Refused, RunError
+  from vae_jax.runs.prepare import prepare_jax
   from vae_jax.training import checkpoint
 
+  prepare_jax()
   checkpoint.quiet()
   try:
     return dispatch(argv)
@@ -81,34 +81,21 @@ def attempt(argv: list[str]) -> int:
     return 1
 
 
-def prepare_jax():
-  """Sets what must be set before jax runs anything."""
-  import jax
-
-  # Float32 means float32: the default is TF32 on GPUs, bfloat16 on TPUs.
-  jax.config.update('jax_default_matmul_precision', 'highest')
-  if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
-    home = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-    jax.config.update('jax_compilation_cache_dir', f'{home}/vae_jax/xla')
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
-  jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
-
-
 def dispatch(argv: list[str]) -> int:
   """Parses the flags and does what they ask; the exit code."""
+  from vae_jax.config.help import USES
+
   flags = parse(argv)
   if flags.help:
     print(usage(flags))
   elif flags.list:
     print(listing())
+  elif flags.mode in USES:
+    use(flags)
+  elif flags.mode == 'benchmark':
+    benchmark(flags)
   else:
-    actions = {
-      'train': train,
-      'evaluate': evaluate,
-      'report': report,
-      'benchmark': benchmark,
-    }
-    return actions.get(flags.mode, use)(flags) or 0
+    return run(flags)
   return 0
 
 
@@ -248,47 +235,32 @@ def chosen(values) -> Chosen:
   return Chosen(name, members, changes, data_dir)
 
 
-def train(values) -> int:
-  """Trains, or goes on training, and prints what came out; the exit code."""
+def run(values) -> int:
+  """Trains, measures or reports on runs, and prints what came out; the exit
+  code."""
   from vae_jax.runs import command
 
+  if values.mode != 'train':
+    check_holds_run(values)
   name, members, changes, data_dir = chosen(values)
-  workdir = where(values, name)
-  outcome = command.fit(name, members, workdir, changes, data_dir, STARTED)
+  if values.mode == 'train':
+    args = where(values, name), changes, data_dir, STARTED
+    outcome = command.fit(name, members, *args)
+  elif values.mode == 'evaluate':
+    args = values.workdir, data_dir, STARTED
+    outcome = command.evaluate(name, members, *args)
+  else:
+    outcome = command.report(name, members, values.workdir, STARTED)
   print(outcome.summary())
   return 1 if outcome.failed else 0
 
 
-def evaluate(values) -> int:
-  """Measures and draws a run's newest checkpoint, and prints it; the exit
-  code."""
-  from vae_jax.runs import command
-
-  name, members, data_dir = there(values)
-  outcome = command.evaluate(name, members, values.workdir, data_dir, STARTED)
-  print(outcome.summary())
-  return 1 if outcome.failed else 0
-
-
-def report(values) -> int:
-  """What a run's or a grid's files say, printed and drawn again; the exit
-  code."""
-  from vae_jax.runs import command
-
-  name, members, _ = there(values)
-  outcome = command.report(name, members, values.workdir, STARTED)
-  print(outcome.summary())
-  return 1 if outcome.failed else 0
-
-
-def there(values):
-  """(name, members, data_dir) of the run or the grid in --workdir."""
+def check_holds_run(values):
+  """UsageError if --workdir is not given or holds nothing of ours."""
   if not values.workdir:
     raise UsageError(f'--mode={values.mode} needs --workdir=RUN')
   if not pathlib.Path(values.workdir, 'config.json').is_file():
     raise UsageError(f'--workdir={values.workdir} holds no run')
-  name, members, _, data_dir = chosen(values)
-  return name, members, data_dir
 
 
 def benchmark(values):
@@ -315,8 +287,7 @@ def use(values):
   from vae_jax.runs import use
   from vae_jax.runs.directory import check_writable
 
-  if not values.workdir:
-    raise UsageError(f'--mode={values.mode} needs --workdir=RUN')
+  check_holds_run(values)
   if changes := [c for c in overrides(values) if not c.startswith('seed=')]:
     raise UsageError(f'--mode={values.mode} changes no field: {changes[0]}')
   output = pathlib.Path(values.output or f'{values.workdir}/{values.mode}')

@@ -30,7 +30,6 @@ import jax
 import numpy as np
 import torch
 
-import launch
 from experiments import autoencoder, conv_vae, vae
 from tests import torch_steps
 from vae_jax import data, networks
@@ -38,7 +37,7 @@ from vae_jax.config import grid
 from vae_jax.console import say
 from vae_jax.factors.divergences import kl
 from vae_jax.runs import plan, throughput
-from vae_jax.runs.prepare import Clock
+from vae_jax.runs.prepare import Clock, prepare_jax
 from vae_jax.training.devices import OneRun, devices_of
 
 CONV = replace(conv_vae.experiment, steps_per_call=20)
@@ -177,7 +176,7 @@ def main():
   names = list(dict.fromkeys(flags.net.split(',')))
   if unknown := set(names) - set(NETS):
     parser.error(f'no net {", ".join(unknown)}: there are {", ".join(NETS)}')
-  launch.prepare_jax()
+  prepare_jax()
   torch.set_num_threads(CORES)
   print('| network |', ' | '.join(COLUMNS), '|')
   print('|---' * (1 + len(COLUMNS)) + '|', flush=True)

@@ -14,7 +14,7 @@ from vae_jax import config
 from vae_jax.config import help
 from vae_jax.config.experiment import SHORT
 from vae_jax.reports import summary
-from vae_jax.runs import command, directory
+from vae_jax.runs import command, directory, prepare
 from vae_jax.runs.directory import Interrupted, RunError
 
 ROOT = pathlib.Path(launch.__file__).parent
@@ -23,7 +23,7 @@ ROOT = pathlib.Path(launch.__file__).parent
 @pytest.fixture
 def launched(monkeypatch, capsys):
   """A function (*flags) -> (exit code, stdout, stderr)."""
-  monkeypatch.setattr(launch, 'prepare_jax', lambda: None)
+  monkeypatch.setattr(prepare, 'prepare_jax', lambda: None)
 
   def launched(*flags):
     code = launch.main(['launch.py', *flags])

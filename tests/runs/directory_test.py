@@ -124,16 +124,26 @@ def test_a_run_without_arrays_leaves_no_file_and_removes_an_old_one(tmp_path):
   assert directory.studies_of(tmp_path, {}) == {}
 
 
-def test_arrays_are_whole_or_not_there(tmp_path, monkeypatch):
-  directory.write_studies(tmp_path, STUDIES)
+def test_arrays_of_other_results_are_not_used(tmp_path):
+  figures = directory.write_studies(tmp_path, STUDIES)
+  assert directory.studies_of(tmp_path, {}) == {}
+  some = {'studies': {'codes': figures['codes']}}
+  assert set(directory.studies_of(tmp_path, some)) == {'codes'}
+
+
+def test_arrays_that_cannot_be_written_leave_the_old_ones(
+  tmp_path, monkeypatch
+):
+  figures = directory.write_studies(tmp_path, STUDIES)
 
   def killed(*args, **arrays):
     raise KeyboardInterrupt
 
   monkeypatch.setattr(np, 'savez_compressed', killed)
   with pytest.raises(KeyboardInterrupt):
-    directory.write_studies(tmp_path, STUDIES)
-  assert not (tmp_path / 'studies.npz').exists()
+    directory.write_studies(tmp_path, {'codes': {'points': np.zeros(2)}})
+  wanted = STUDIES | {'probe': figures['probe']}
+  same(directory.studies_of(tmp_path, {'studies': figures}), wanted)
 
 
 def test_damaged_arrays_are_told_and_count_as_none(tmp_path, capsys):

@@ -109,6 +109,32 @@ def test_what_studies_find_is_written_beside_the_results(trained, tmp_path):
   np.testing.assert_array_equal(again['shaded']['images'], image)
 
 
+def test_what_a_study_found_stays_if_it_finds_nothing_alone(trained, tmp_path):
+  """A member of a grid that is evaluated by itself has no neighbours to ask."""
+
+  def asking(trained):
+    return shaded(trained) if trained.among else {}
+
+  ex = dataclasses.replace(trained.ex, studies=(asking,))
+  alone = dataclasses.replace(trained, ex=ex)
+
+  def finished(trained):
+    done = finish.finish_run(trained, tmp_path, Clock(), drawn=False)
+    return finish.studied(done.trained, tmp_path, Clock())
+
+  assert finished(alone).studies == {}
+  first = finished(alone.told(among=(alone,)))
+  again = finished(alone)
+  assert again.studies.keys() == first.studies.keys() == {'asking'}
+  for name, value in first.studies['asking'].items():
+    np.testing.assert_array_equal(again.studies['asking'][name], value)
+  assert read(tmp_path) == first.results == again.results
+  # Of another step it was another model.
+  later = alone.told(results=alone.results | {'step': 9})
+  assert finished(later).studies == {}
+  assert not (tmp_path / 'studies.npz').exists()
+
+
 def test_a_run_without_studies_has_results_alone(trained, tmp_path):
   run = finish.studied(trained, tmp_path, Clock())
   assert read(tmp_path) == trained.results == run.results

@@ -79,7 +79,7 @@ def _fitted(x_NP):
   from sklearn.decomposition import PCA
 
   # Through a P x P matrix for many images only: 60,000 digits take 0.4 s of a
-  # core, and 361 faces of 112x92 took 94 s so where their SVD takes 0.2.
+  # core, and 361 faces of 112x92 took minutes so where their SVD takes 0.2 s.
   n, p = x_NP.shape
   solver = 'covariance_eigh' if n > p else 'full'
   mean_P = _mean(x_NP)

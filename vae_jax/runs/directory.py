@@ -165,12 +165,13 @@ def write_studies(run_dir, studies: dict[str, dict]) -> dict[str, dict]:
     if isinstance(value, np.ndarray)
   }
   path = pathlib.Path(run_dir) / 'studies.npz'
-  path.unlink(missing_ok=True)
   if arrays:
     temporary = path.with_name(f'.{path.name}.tmp')
     with temporary.open('wb') as file:
       np.savez_compressed(file, **arrays)
     os.replace(temporary, path)
+  else:
+    path.unlink(missing_ok=True)
   figures = {
     study: {k: v for k, v in found.items() if not isinstance(v, np.ndarray)}
     for study, found in studies.items()
@@ -193,7 +194,8 @@ def studies_of(run_dir, results: dict) -> dict[str, dict]:
     return {}
   for key, array in arrays.items():
     study, _, name = key.partition('/')
-    studies.setdefault(study, {})[name] = array
+    if study in studies:  # or it is of results that are no more
+      studies[study][name] = array
   return studies
 
 

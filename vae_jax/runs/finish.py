@@ -72,7 +72,7 @@ def finish_run(
   )
   with clock('baselines'):
     trained = with_baselines(trained, shared)
-  results = trained.results
+  results = trained.results | known_studies(run_dir, trained.results['step'])
   if new:
     times = {'compile_s': clock.seconds['compile'], 'wall_s': clock.wall()}
     results = results | times
@@ -90,13 +90,28 @@ def finish_run(
   return Finished(trained.told(results=results), paths)
 
 
+def known_studies(run_dir, step: int) -> dict:
+  """{'studies': figures} of the results that are there, if they are of this
+  step; else {}."""
+  before = directory.results_of(run_dir)
+  same = before.get('step') == step and 'studies' in before
+  return {'studies': before['studies']} if same else {}
+
+
 def studied(trained: Trained, run_dir, clock) -> Run:
-  """What the studies find out about a model, written beside its results."""
+  """What the studies find out about a model, written beside its results. One
+  that finds nothing, as without its neighbours, leaves what it found before.
+  """
+  before = directory.studies_of(run_dir, trained.results)
+  known = before if 'studies' in trained.results else {}
+  studies = {name_of(study): study for study in trained.ex.studies}
   with clock('studies'):
-    found = {name_of(study): study(trained) for study in trained.ex.studies}
+    found = {k: f(trained) or known.get(k) for k, f in studies.items()}
   found = {name: study for name, study in found.items() if study}
   figures = directory.write_studies(run_dir, found)
-  results = trained.results | ({'studies': figures} if figures else {})
+  results = trained.results | {'studies': figures}
+  if not figures:
+    del results['studies']
   directory.write_json(pathlib.Path(run_dir) / 'results.json', results)
   # As a report that is made again from the directory sees them.
   read = directory.studies_of(run_dir, results)

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import time
 
 import jax
@@ -16,6 +17,17 @@ from vae_jax.measures import pooled
 from vae_jax.runs.directory import Refused
 from vae_jax.training import State, sharded
 from vae_jax.training.devices import devices_of
+
+
+def prepare_jax():
+  """Sets for this process what must be set before jax runs anything."""
+  # Float32 means float32: the default is TF32 on GPUs, bfloat16 on TPUs.
+  jax.config.update('jax_default_matmul_precision', 'highest')
+  if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+    home = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    jax.config.update('jax_compilation_cache_dir', f'{home}/vae_jax/xla')
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+  jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
 
 
 class Clock:
