@@ -49,6 +49,7 @@ from vae_jax.factors import views  # noqa: E402
 from vae_jax.measures import baselines, per_example, pooled  # noqa: E402
 from vae_jax.measures.trained import Trained  # noqa: E402
 from vae_jax.reports import claims  # noqa: E402
+from vae_jax.runs import throughput  # noqa: E402
 from vae_jax.training import checkpoint  # noqa: E402
 from vae_jax.training.devices import OneRun  # noqa: E402
 
@@ -137,3 +138,12 @@ def denoiser(tiny, tiny_data):
   measure = pooled.means(ex, ex.measures, layout)
   [results] = measure(tiny_data['test'], hyper, state)
   return Trained(ex, tiny_data, hyper, state, [], results | {'step': 0})
+
+
+@pytest.fixture
+def quick(monkeypatch):
+  """Rounds of one call: what a test looks at is no time."""
+  monkeypatch.setattr(throughput, 'ROUNDS', 2)
+  monkeypatch.setattr(throughput, 'ROUND_S', 0.0)
+  peak = throughput.Peak(1e9, 1e9)
+  monkeypatch.setattr(throughput, 'reaching', lambda *args: lambda: peak)

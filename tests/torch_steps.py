@@ -142,19 +142,89 @@ def maps(x, channels):
   return x.reshape(-1, side, side, channels).permute(0, 3, 1, 2)
 
 
-def plain(params, x, ex, layout='channels_last', compiled=False):
-  """A function that makes a step on every batch of the images, K in all."""
-  p, x = in_torch(params, layout), laid(x, layout)
-  adam = torch.optim.Adam(jax.tree.leaves(p), ex.learning_rate, fused=True)
-  loss = torch.compile(nelbo, dynamic=False) if compiled else nelbo
+def plain(params, x, ex, layout='channels_last', compiled=False, device='cpu'):
+  """A function that makes a step on every batch of the images, K in all; on a
+  GPU compiled into CUDA graphs."""
+  p, x, adam = on(device, params, x, ex, layout)
+  mode = 'reduce-overhead' if device == 'cuda' else None
+  loss = nelbo
+  if compiled:
+    loss = torch.compile(nelbo, dynamic=False, mode=mode)
 
   def steps():
-    for index in torch.randperm(len(x)).split(ex.batch_size):
+    order = torch.randperm(len(x), device=device)
+    for index in order.split(ex.batch_size):
+      torch.compiler.cudagraph_mark_step_begin()
       adam.zero_grad()
-      loss(p, x[index]).backward()
+      with cast(ex, device):
+        value = loss(p, x[index])
+      value.backward()
       adam.step()
+    waited(device)
 
   return steps
+
+
+def graphed(params, x, ex, layout='channels_last'):
+  """The same steps of PyTorch's on a GPU, each the replay of one captured CUDA
+  graph, which gathers its batch itself."""
+  p, x, adam = on('cuda', params, x, ex, layout, capturable=True)
+  index = torch.arange(ex.batch_size, device='cuda')
+
+  def step():
+    adam.zero_grad(set_to_none=True)
+    with cast(ex, 'cuda'):
+      value = nelbo(p, x.index_select(0, index))
+    value.backward()
+    adam.step()
+
+  aside = torch.cuda.Stream()  # where PyTorch wants a capture's warm-up
+  aside.wait_stream(torch.cuda.current_stream())
+  with torch.cuda.stream(aside):
+    for _ in range(3):
+      step()
+  torch.cuda.current_stream().wait_stream(aside)
+  graph = torch.cuda.CUDAGraph()
+  with torch.cuda.graph(graph):
+    step()
+
+  def steps():
+    for chosen in torch.randperm(len(x), device='cuda').split(ex.batch_size):
+      index.copy_(chosen)
+      graph.replay()
+    waited('cuda')
+
+  return steps
+
+
+def on(device, params, x, ex, layout, **how):
+  """(p, images, Adam) on the device."""
+  p = jax.tree.map(
+    lambda w: torch.nn.Parameter(w.detach().to(device)),
+    in_torch(params, layout),
+  )
+  leaves = jax.tree.leaves(p)
+  adam = torch.optim.Adam(leaves, ex.learning_rate, fused=True, **how)
+  return p, laid(x.to(device), layout), adam
+
+
+def cast(ex, device):
+  """Products in bfloat16 where the experiment's are."""
+  wanted = ex.precision == 'bfloat16'
+  return torch.autocast(device, torch.bfloat16, enabled=wanted)
+
+
+def precise(precision: str):
+  """Products on a GPU in float32, or in TF32."""
+  rough = precision != 'float32'
+  torch.backends.cuda.matmul.allow_tf32 = rough
+  torch.backends.cudnn.allow_tf32 = rough
+
+
+def waited(device):
+  """Returns when a GPU has done what it was sent."""
+  if device == 'cuda':
+    torch.cuda.synchronize()
 
 
 def pythae(params, x, ex, folder):

@@ -53,10 +53,9 @@ def test_flops_of_a_step_are_those_of_its_products_in_any_loop(
   forward = pixels * hidden + 2 * hidden * z + z * hidden + hidden * pixels
   # Backward has two products for each; the pixels need no gradient.
   wanted = 2 * 16 * (3 * forward - pixels * hidden)
-  for k, micro_batch in ((4, None), (12, 4)):
-    found = measured(
-      dataclasses.replace(ex, steps_per_call=k, micro_batch=micro_batch)
-    )
+  for k, micro_batch, unroll in ((4, None, 1), (12, 4, 1), (4, None, 2)):
+    changed = dataclasses.replace(ex, steps_per_call=k, unroll=unroll)
+    found = measured(dataclasses.replace(changed, micro_batch=micro_batch))
     # The rest is elementwise, and little of it.
     assert wanted < 1e9 * found['gflop_per_step'] < 1.5 * wanted
     assert found['micro_batch'] == (micro_batch or 16)

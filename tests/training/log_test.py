@@ -133,6 +133,21 @@ assert not {'tensorboardX', 'PIL', 'tensorflow'} & set(sys.modules)
   subprocess.run([sys.executable, '-c', code], cwd=root, check=True)
 
 
+def test_without_tensorboardx_a_run_is_told_so_once_and_logged(
+  tmp_path, monkeypatch, capsys
+):
+  monkeypatch.setitem(sys.modules, 'tensorboardX', None)
+  log._without_board.cache_clear()
+  for name in ('a', 'b'):
+    writer = log.open(tmp_path / name)
+    writer.scalars(1, {'loss': 2.0})
+    writer.close()
+    log.pictures(tmp_path / name, 1, [])
+    assert log.rows(tmp_path / name) == [{'step': 1, 'loss': 2.0}]
+  assert capsys.readouterr().err.count('tensorboardX is not installed') == 1
+  log._without_board.cache_clear()
+
+
 def test_what_is_damaged_is_left_out_and_told(tmp_path, capsys):
   writer = log.open(tmp_path, tensorboard=False)
   for step in (0, 4, 8):

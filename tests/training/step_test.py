@@ -72,6 +72,17 @@ def test_k_steps_in_a_scan_equal_k_single_steps(ex, batch, start):
 
 
 @pytest.mark.slow
+def test_steps_that_are_written_out_are_the_same(ex, batch, start):
+  devices = jax.local_devices()[:1]
+  losses, params, _ = trained(ex, batch, start, devices, steps=7)
+  unrolled = dataclasses.replace(ex, unroll=2)
+  losses_2, params_2, state = trained(unrolled, batch, start, devices, steps=7)
+  np.testing.assert_allclose(losses_2, losses, rtol=1e-5)
+  close(params_2, params, atol=1e-6)
+  assert int(state.step) == 7
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('devices, micro_batch', [(1, 2), (2, 2)])
 def test_a_batch_in_pieces_gives_the_same_run(
   ex, batch, start, devices, micro_batch

@@ -139,6 +139,9 @@ class Experiment:
     identity=False,
   )
   steps_per_call: int = _size(50, 'steps of one compiled call', identity=False)
+  unroll: int = _count(
+    1, 'steps written out in the body of their loop', identity=False
+  )
   report_every: int | None = _count(
     None, 'steps from test to test; None: a tenth of the run', identity=False
   )

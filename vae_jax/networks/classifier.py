@@ -4,7 +4,7 @@ import math
 
 import flax.linen as nn
 
-from vae_jax.networks.layers import Conv
+from vae_jax.networks.layers import Conv, Dense
 from vae_jax.networks.shapes import Network, flat, only_head, out_shape
 
 
@@ -40,7 +40,7 @@ class FeatureEncoder(nn.Module):
     x_BHWC = seen_BHWC
     for width in self.widths:
       x_BHWC = nn.relu(Conv(width, 3, pool=True)(x_BHWC))
-    return {self.head: nn.relu(nn.Dense(self.features)(flat(x_BHWC)))}
+    return {self.head: nn.relu(Dense(self.features)(flat(x_BHWC)))}
 
 
 class Logits(nn.Module):
@@ -52,5 +52,5 @@ class Logits(nn.Module):
   def __call__(self, z_BZ, given=None):
     """Logits: [B, 1, 1, Y]."""
     del given
-    x_BF = nn.Dense(math.prod(self.outputs))(z_BZ)
+    x_BF = Dense(math.prod(self.outputs))(z_BZ)
     return x_BF.reshape(-1, *self.outputs)

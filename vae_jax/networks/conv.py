@@ -5,7 +5,7 @@ import math
 
 import flax.linen as nn
 
-from vae_jax.networks.layers import Conv, ConvTranspose
+from vae_jax.networks.layers import Conv, ConvTranspose, Dense
 from vae_jax.networks.shapes import (
   Network,
   cropped,
@@ -57,7 +57,7 @@ class ConvEncoder(nn.Module):
     for width in self.widths:
       x_BHWC = nn.relu(Conv(width, self.kernel, stride=2)(x_BHWC))
     x_BF = with_given(x_BHWC.reshape(x_BHWC.shape[0], -1), given)
-    x_BF = nn.relu(nn.Dense(self.dense)(x_BF))
+    x_BF = nn.relu(Dense(self.dense)(x_BF))
     return dense_heads(x_BF, self.heads)
 
 
@@ -74,8 +74,8 @@ class ConvDecoder(nn.Module):
   def __call__(self, z_BZ, given=None):
     """Outputs: [B, H, W, C * size]."""
     grid = [shrunk(n, len(self.widths)) for n in self.outputs[:2]]
-    x_BF = nn.relu(nn.Dense(self.dense)(with_given(z_BZ, given)))
-    x_BF = nn.relu(nn.Dense(math.prod(grid) * self.widths[-1])(x_BF))
+    x_BF = nn.relu(Dense(self.dense)(with_given(z_BZ, given)))
+    x_BF = nn.relu(Dense(math.prod(grid) * self.widths[-1])(x_BF))
     x_BHWC = x_BF.reshape(-1, *grid, self.widths[-1])
     up = functools.partial(ConvTranspose, kernel_size=self.kernel, stride=2)
     hidden = self.widths if self.smooth else self.widths[:-1]

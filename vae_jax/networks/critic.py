@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 
+from vae_jax.networks.layers import Dense
 from vae_jax.networks.mlp import relu_layers
 from vae_jax.networks.shapes import Critic
 
@@ -21,4 +22,4 @@ class DenseCritic(nn.Module):
   def __call__(self, z_BZ):
     """The logit of each code: [B, 1]."""
     x_BF = relu_layers(z_BZ, self.widths)
-    return nn.Dense(1)(x_BF)
+    return Dense(1)(x_BF)

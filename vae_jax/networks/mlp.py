@@ -4,6 +4,7 @@ import math
 
 import flax.linen as nn
 
+from vae_jax.networks.layers import Dense
 from vae_jax.networks.shapes import (
   Network,
   dense_heads,
@@ -62,12 +63,12 @@ class DenseDecoder(nn.Module):
   def __call__(self, z_BZ, given=None):
     """Outputs: [B, H, W, C * size]."""
     x_BF = relu_layers(with_given(z_BZ, given), self.widths)
-    x_BF = nn.Dense(math.prod(self.outputs))(x_BF)
+    x_BF = Dense(math.prod(self.outputs))(x_BF)
     return x_BF.reshape(-1, *self.outputs)
 
 
 def relu_layers(x_BF, widths):
   """Dense layers of these widths, each with a relu: inside a module."""
   for width in widths:
-    x_BF = nn.relu(nn.Dense(width)(x_BF))
+    x_BF = nn.relu(Dense(width)(x_BF))
   return x_BF

@@ -8,6 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vae_jax.networks.layers import Dense
+
 
 class Network(NamedTuple):
   """An encoder and a decoder, and what the program must know of them.
@@ -102,7 +104,7 @@ def dense_heads(x_BF, heads) -> dict:
   """One dense layer for each of the pairs (name, size): {name: [B, size]}."""
   if any(size is None for _, size in heads):
     raise ValueError('latents=None: this network has no size of its own')
-  return {name: nn.Dense(size, name=name)(x_BF) for name, size in heads}
+  return {name: Dense(size, name=name)(x_BF) for name, size in heads}
 
 
 def only_head(heads: dict, network: str) -> str:

@@ -6,7 +6,7 @@ import math
 import flax.linen as nn
 import jax.numpy as jnp
 
-from vae_jax.networks.layers import Conv, ConvTranspose
+from vae_jax.networks.layers import Conv, ConvTranspose, Dense
 from vae_jax.networks.shapes import (
   Network,
   cropped,
@@ -80,7 +80,7 @@ class UNetEncoder(nn.Module):
     for width, stride in zip(self.widths, self.strides, strict=True):
       x_BHWC = nn.relu(Conv(width, 4, stride=stride)(x_BHWC))
       maps.append(flat(x_BHWC))
-    summary_BF = nn.Dense(self.dense)(with_given(maps[-1], given))
+    summary_BF = Dense(self.dense)(with_given(maps[-1], given))
     return {self.head: jnp.concatenate([*maps, nn.relu(summary_BF)], -1)}
 
 
@@ -97,8 +97,8 @@ class UNetDecoder(nn.Module):
     """Outputs: [B, H, W, C * size]."""
     cuts = list(itertools.accumulate(self.sizes))[:-1]
     *maps, summary_BF = jnp.split(z_BZ, cuts, -1)
-    x_BF = nn.relu(nn.Dense(self.dense)(with_given(summary_BF, given)))
-    x = nn.Dense(self.sizes[-2])(x_BF)
+    x_BF = nn.relu(Dense(self.dense)(with_given(summary_BF, given)))
+    x = Dense(self.sizes[-2])(x_BF)
     for i in reversed(range(len(self.widths))):
       grid = [shrunk(n, i + 1) for n in self.outputs[:2]]
       shape = (-1, *grid, self.widths[i])

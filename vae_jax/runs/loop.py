@@ -114,10 +114,17 @@ def compiled_steps(
 ):
   """K steps over all devices, compiled for these arrays: a function of what
   the feed gives, hyper and state, as training.over_devices orders them."""
+  return lowered_steps(ex, examples, hyper, state).compile(options)
+
+
+def lowered_steps(
+  ex: Experiment, examples: feed.Feed, hyper: Hyper, state: State
+):
+  """Those steps for these arrays, traced and ready to be compiled."""
   f = functools.partial(training.steps, ex)
   call = examples.order.layout.steps(f, examples.data_axis)
   batch, index = examples(0, 0)
-  return call.lower(batch, hyper, state, index).compile(options)
+  return call.lower(batch, hyper, state, index)
 
 
 def next_report(ex: Experiment, total: int, step: int) -> int:

@@ -13,14 +13,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vae_jax import config, networks
 from vae_jax.config.experiment import Experiment
 from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.model import PRECISIONS
 from vae_jax.runs import stacked
-from vae_jax.runs.loop import compiled_steps
+from vae_jax.runs.loop import compiled_steps, examples_of, lowered_steps
 from vae_jax.runs.plan import Job
 from vae_jax.runs.prepare import Clock, hasty, initial
 from vae_jax.training import State, feed, pieces
@@ -39,7 +38,7 @@ class Peak(NamedTuple):
 
 
 class Begun(NamedTuple):
-  """A run that has made its first call of K steps."""
+  """A job on the devices whose K steps are compiled."""
 
   job: Job
   hyper: Hyper
@@ -51,34 +50,38 @@ class Begun(NamedTuple):
 def measure(job: Job, clock: Clock) -> dict:
   """The figures of the train step of a job of one run on this machine."""
   with begun(job, clock) as run:
+    run = called(run)
     first = {'start_to_first_step_s': clock.wall()}
-    reached = reaching(job.layout.devices[0], job.ex.precision)
-    run, timed = rounds(run, reached)
-    compiling = compile_seconds(run)
-    counted = work(run, whole(run))
-  values = rates(job.ex, timed) | first | compiling
-  values |= {'micro_batch': at_once(job)}
-  values |= limits(counted, timed, job.ex.steps_per_call)
-  return values | counted | memory(job, run.call) | shares(timed)
+    run, values = stepped(run)
+    values |= first | compile_seconds(run) | {'micro_batch': at_once(job)}
+    return values | memory(job, run.call)
+
+
+def stepped(run: Begun) -> tuple[Begun, dict]:
+  """(the run, how long its steps take and what share of the limits that is)."""
+  ex = run.job.ex
+  reached = reaching(run.job.layout.devices[0], ex.precision)
+  run, timed = rounds(run, reached)
+  counted = work(run)
+  values = rates(ex, timed) | limits(counted, timed, ex.steps_per_call)
+  return run, values | counted | shares(timed)
 
 
 @contextlib.contextmanager
 def begun(job: Job, clock: Clock):
-  """A Begun of the job, whose examples are closed at the end."""
-  [member] = job.members
+  """A Begun of the job's runs, whose examples are closed at the end."""
   with clock('compile'):
-    state = initial(job.ex, job.splits['train'])(member.ex)
-  hyper, state = stacked.on_devices(job, [stacked.on_host(state)])
-  batch = job.splits['train']
-  order = feed.order_of(job.ex, batch.size, job.layout)
-  examples = feed.feed_of(order, batch)
-  with contextlib.closing(examples):
+    init = initial(job.ex, job.splits['train'])
+    states = [stacked.on_host(init(member.ex)) for member in job.members]
+  hyper, state = stacked.on_devices(job, states)
+  with contextlib.closing(examples_of(job, [0] * len(states))) as examples:
     call = compiled_steps(job.ex, examples, hyper, state)
-    yield called(Begun(job, hyper, state, examples, call))
+    yield Begun(job, hyper, state, examples, call)
 
 
 def called(run: Begun) -> Begun:
-  """The run after a call of its first K steps, when it is there."""
+  """The job after a call with the examples of its first K steps, when it is
+  there."""
   batch, index = run.examples(0, run.job.ex.steps_per_call)
   state, _ = run.call(batch, run.hyper, run.state, index)
   return run._replace(state=jax.block_until_ready(state))
@@ -164,16 +167,6 @@ def use_cache(enabled: bool):
   compilation_cache.reset_cache()  # or the switch is not looked at again
 
 
-def whole(run: Begun):
-  """The run's call, or one like it whose step takes its batch in one piece: XLA
-  counts the body of a loop once, however often it runs."""
-  each = run.job.ex.batch_size // run.job.layout.shares
-  if at_once(run.job) == each:
-    return run.call
-  ex = dataclasses.replace(run.job.ex, micro_batch=each)
-  return compiled_steps(ex, run.examples, run.hyper, run.state, hasty())
-
-
 def at_once(job: Job) -> int:
   """Examples on a device whose gradients are taken at once."""
   each = job.ex.batch_size // job.layout.shares
@@ -183,16 +176,30 @@ def at_once(job: Job) -> int:
   return each // pieces.count_of(job.ex, model, (each, *seen[1:]))
 
 
-def work(run: Begun, call) -> dict:
-  """FLOPs and bytes of one step on one device, as XLA counts them in the body
-  of the scan over steps."""
-  cost = call.cost_analysis()
-  cost = cost[0] if isinstance(cost, list | tuple) else cost
+def work(run: Begun) -> dict:
+  """FLOPs and bytes of one step on one device as XLA counts them: those of the
+  body of a loop once, so that one step has to be a body, in one piece.
+
+  FLOPs are counted before XLA compiles: in the calls of libraries that it makes
+  of products on a GPU it may not know them.
+  """
+  ex, call = run.job.ex, run.call
+  each = ex.batch_size // run.job.layout.shares
+  counted = dataclasses.replace(ex, micro_batch=each, unroll=1)
+  lowered = lowered_steps(counted, run.examples, run.hyper, run.state)
+  if at_once(run.job) != each or ex.unroll != 1:
+    call = lowered.compile(hasty())
   return {
-    'gflop_per_step': cost.get('flops', 0.0) / 1e9,
-    'mbytes_per_step': cost.get('bytes accessed', 0.0) / 1e6,
+    'gflop_per_step': cost(lowered).get('flops', 0.0) / 1e9,
+    'mbytes_per_step': cost(call).get('bytes accessed', 0.0) / 1e6,
     'parameters': networks.parameter_count(run.state.params),
   }
+
+
+def cost(program) -> dict:
+  """XLA's counts of a program, compiled or not."""
+  counts = program.cost_analysis()
+  return (counts[0] if isinstance(counts, list | tuple) else counts) or {}
 
 
 def memory(job: Job, call) -> dict:
@@ -223,9 +230,8 @@ def reaching(device, precision: str):
   large = device.platform != 'cpu'
   products, dtype = PRECISIONS[precision]
   n = 8192 if large else 1536
-  a = jax.device_put(np.ones((n, n), np.float32), device)
-  a = a.astype(dtype or jnp.float32)
-  long = jax.device_put(np.ones(2**28 if large else 2**25, np.float32), device)
+  a = jnp.ones((n, n), dtype or jnp.float32, device=device)
+  long = jnp.ones(2**28 if large else 2**25, jnp.float32, device=device)
   product, total = jax.jit(jnp.matmul), jax.jit(jnp.sum)
 
   def reached():
@@ -274,6 +280,7 @@ def profile(job: Job, directory, calls: int = 3) -> list:
   """Traces a few calls of K steps, compiled before: the paths of the traces,
   one for TensorBoard and one for ui.perfetto.dev."""
   with begun(job, Clock()) as run:
+    run = called(run)
     with jax.profiler.trace(str(directory), create_perfetto_trace=True):
       for _ in range(calls):
         run = called(run)

@@ -1,5 +1,6 @@
 """What a run writes while it trains: metrics.jsonl and TensorBoard."""
 
+import functools
 import json
 import math
 import os
@@ -53,6 +54,8 @@ def pictures(run_dir, step: int, paths):
   """Shows PNGs, each under its name, in the run's TensorBoard."""
   # The writer of the run's scalars may be open: a file of its own.
   board = _board(Path(run_dir) / 'tensorboard', step, '.pictures')
+  if board is None:
+    return
   for path in paths:
     board.add_image(path.stem, _pixels(path), step, dataformats='HWC')
   board.close()
@@ -105,11 +108,20 @@ def _drop_rows_after(path, step):
 
 
 def _board(directory, resume_step, suffix=''):
-  """A tensorboardX writer; TensorBoard hides older events after the step."""
-  from tensorboardX import SummaryWriter
-
+  """A tensorboardX writer, None and a note where there is no tensorboardX;
+  TensorBoard hides older events after the step."""
+  try:
+    from tensorboardX import SummaryWriter
+  except ModuleNotFoundError:
+    _without_board()
+    return None
   purge = None if resume_step is None else resume_step + 1
   return SummaryWriter(str(directory), '', purge, filename_suffix=suffix)
+
+
+@functools.cache  # once
+def _without_board():
+  say('note: nothing for TensorBoard, tensorboardX is not installed')
 
 
 def _pixels(path):

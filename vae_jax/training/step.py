@@ -44,16 +44,24 @@ def step(ex: Experiment, data, hyper: Hyper, state: State, index_b, axis=None):
   on every update is refused and counted, and the state stays as it was.
   """
   ex = ex.bound(ex.scheduled(hyper, state.step))
+  grads, metrics = step_gradients(ex, data, hyper, state, index_b, axis)
+  # Over one device XLA:CPU would copy every gradient: 4 % of an MLP step.
+  if axis is not None and lax.axis_size(axis) > 1:
+    grads, metrics = lax.pmean((grads, metrics), axis)
+  return update(ex, state, grads, metrics, asked=index_b[0] >= 0)
+
+
+def step_gradients(
+  ex: Experiment, data, hyper: Hyper, state: State, index_b, axis
+):
+  """(gradients, metrics) of the state's next step on these examples of one
+  device; `ex` has its numbers bound."""
   model = ex.model(data, axis).bind(hyper.z_mask)
   key_view, key_latent = jax.random.split(fold_in_step(state))
   key_B = example_keys(key_view, len(index_b), axis)
   example = ex.view(data.take(index_b), key_B)
   key_B = example_keys(key_latent, len(index_b), axis)
-  grads, metrics = gradients(ex, model, state.params, example, key_B)
-  # Over one device XLA:CPU would copy every gradient: 4 % of an MLP step.
-  if axis is not None and lax.axis_size(axis) > 1:
-    grads, metrics = lax.pmean((grads, metrics), axis)
-  return update(ex, state, grads, metrics, asked=index_b[0] >= 0)
+  return gradients(ex, model, state.params, example, key_B)
 
 
 def update(ex: Experiment, state: State, grads, metrics, asked):
@@ -163,4 +171,4 @@ def steps(
   def body(state: State, index_b):
     return step(ex, data, hyper, state, index_b, axis)
 
-  return lax.scan(body, state, index_Kb)
+  return lax.scan(body, state, index_Kb, unroll=ex.unroll)

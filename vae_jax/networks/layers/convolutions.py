@@ -18,8 +18,10 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from vae_jax.networks.layers import convolutions_cpu as cpu
+from vae_jax.networks.layers.dense import plus
 
 IMAGES = ('NHWC', 'HWIO', 'NHWC')
+PRODUCTS = ('cpu',)  # platforms with matrix products instead
 
 
 # jit, so that a call outside any other jit compiles once, not every time.
@@ -30,11 +32,11 @@ def conv(x_BHWC, kernel_HWIO, stride=1, padding='SAME'):
   Raises ValueError if the image does not fit the kernel.
   """
   pads = conv_pads(x_BHWC.shape, kernel_HWIO.shape, stride, padding)
-  return lax.platform_dependent(
+  return either(
     x_BHWC,
     kernel_HWIO,
-    cpu=partial(cpu.conv, stride=stride, pads=pads),
-    default=partial(lax_conv, stride=stride, pads=pads),
+    products=partial(cpu.conv, stride=stride, pads=pads),
+    native=partial(lax_conv, stride=stride, pads=pads),
   )
 
 
@@ -46,11 +48,11 @@ def conv_transpose(x_BHWC, kernel_HWIO, stride=2, padding='SAME'):
   """
   check_channels(x_BHWC.shape, kernel_HWIO.shape)
   pads = transpose_pads(kernel_HWIO.shape[:2], stride, padding)
-  return lax.platform_dependent(
+  return either(
     x_BHWC,
     kernel_HWIO,
-    cpu=partial(cpu.conv_transpose, stride=stride, pads=pads),
-    default=partial(
+    products=partial(cpu.conv_transpose, stride=stride, pads=pads),
+    native=partial(
       lax.conv_transpose,
       strides=(stride, stride),
       padding=padding,
@@ -89,11 +91,11 @@ def upsample_conv(x_BHWC, kernel_HWIO, padding='SAME'):
   check_channels(x_BHWC.shape, kernel_HWIO.shape)
   shape = jax.eval_shape(upsample, x_BHWC).shape
   pads = conv_pads(shape, kernel_HWIO.shape, 1, padding)
-  return lax.platform_dependent(
+  return either(
     x_BHWC,
     kernel_HWIO,
-    cpu=partial(cpu.upsample_conv, pads=pads),
-    default=lambda x, kernel: lax_conv(upsample(x), kernel, 1, pads),
+    products=partial(cpu.upsample_conv, pads=pads),
+    native=lambda x, kernel: lax_conv(upsample(x), kernel, 1, pads),
   )
 
 
@@ -107,18 +109,12 @@ def conv_pool(x_BHWC, kernel_HWIO, padding='SAME'):
       return first_max(*cpu.conv_phases(x, kernel, pads))
     return max_pool(cpu.conv(x, kernel, 1, pads))
 
-  return lax.platform_dependent(
+  return either(
     x_BHWC,
     kernel_HWIO,
-    cpu=products,
-    default=lambda x, kernel: max_pool(lax_conv(x, kernel, 1, pads)),
+    products=products,
+    native=lambda x, kernel: max_pool(lax_conv(x, kernel, 1, pads)),
   )
-
-
-def conv_relu_pool(x_BHWC, kernel_HWIO, bias_O):
-  """`max_pool(relu(conv(x, kernel) + bias))`, cheaper on CPU: [B, h, w, O]."""
-  # Bias and relu keep the order of the pixels, so pool first: 1/4 of the work.
-  return nn.relu(conv_pool(x_BHWC, kernel_HWIO) + bias_O[None, None, None])
 
 
 class Conv(nn.Module):
@@ -146,10 +142,10 @@ class Conv(nn.Module):
         f'pool={self.pool} may be set, not several'
       )
     if self.upsample:
-      return upsample_conv(x, kernel, self.padding) + bias
+      return plus(upsample_conv(x, kernel, self.padding), bias)
     if self.pool:
-      return conv_pool(x, kernel, self.padding) + bias
-    return conv(x, kernel, self.stride, self.padding) + bias
+      return plus(conv_pool(x, kernel, self.padding), bias)
+    return plus(conv(x, kernel, self.stride, self.padding), bias)
 
 
 class ConvTranspose(nn.Module):
@@ -165,17 +161,23 @@ class ConvTranspose(nn.Module):
   def __call__(self, x_BHWC):
     """The images, `stride` times as large if the padding is 'SAME'."""
     x, kernel, bias = parameters(self, x_BHWC)
-    return conv_transpose(x, kernel, self.stride, self.padding) + bias
+    return plus(conv_transpose(x, kernel, self.stride, self.padding), bias)
 
 
 def parameters(module, x_BHWC):
-  """Image, kernel and bias [1, 1, 1, O] of a layer, in one dtype."""
+  """Image, kernel and bias of a layer, in one dtype."""
   size, outputs = module.kernel_size, module.features
   size = (size, size) if isinstance(size, int) else tuple(size)
   shape = (*size, x_BHWC.shape[-1], outputs)
   kernel = module.param('kernel', module.kernel_init, shape)
   bias = module.param('bias', nn.initializers.zeros, (outputs,))
-  return promote_dtype(x_BHWC, kernel, bias[None, None, None])
+  return promote_dtype(x_BHWC, kernel, bias)
+
+
+def either(x_BHWC, kernel_HWIO, products, native):
+  """One of two functions of an image and a kernel, as the platform has it."""
+  chosen = dict.fromkeys(PRODUCTS, products)
+  return lax.platform_dependent(x_BHWC, kernel_HWIO, **chosen, default=native)
 
 
 def lax_conv(x_BHWC, kernel_HWIO, stride, pads):
