@@ -29,10 +29,15 @@ import tempfile
 import time
 
 from tests.accelerator import page
-from tests.accelerator.parts import PARTS, Flags, Process, child, described
-
-# Before the first row of the last part, so that it can be written.
-SPARE_S = 10.0
+from tests.accelerator.parts import (
+  MINUTES,
+  PARTS,
+  SPARE_S,
+  Flags,
+  Process,
+  child,
+  described,
+)
 
 
 def main():
@@ -43,14 +48,14 @@ def main():
   parser.add_argument('--out', type=pathlib.Path, help='where to write')
   parser.add_argument('--part', default=','.join(PARTS), help='only these')
   parser.add_argument('--small', action='store_true', help='tiny nets, any CPU')
-  parser.add_argument('--minutes', type=float, default=8.0, help='at most')
+  parser.add_argument('--minutes', type=float, default=MINUTES, help='at most')
   parser.add_argument('--data_dir', help='where binarized_mnist is prepared')
   parser.add_argument(
     '--dataset', default='binarized_mnist', help='or npz:PATH'
   )
   parser.add_argument('--child', help=argparse.SUPPRESS)
   given = parser.parse_args()
-  flags = Flags(given.small, given.data_dir, given.dataset)
+  flags = Flags(given.small, given.data_dir, given.dataset, given.minutes)
   if given.child:
     return child(given.child, flags)
   if given.out is None:
@@ -59,16 +64,16 @@ def main():
   if unknown := [name for name in names if name not in PARTS]:
     there = ', '.join(PARTS)
     parser.error(f'no part {", ".join(unknown)}: there are {there}')
-  return measured(names, flags, given.out, given.minutes)
+  return measured(names, flags, given.out)
 
 
-def measured(names, flags, out, minutes) -> int:
+def measured(names, flags, out) -> int:
   """Runs the parts and writes what they found: 0, or 1 if any row failed."""
   out.mkdir(parents=True, exist_ok=True)
-  until = time.monotonic() + 60 * minutes - SPARE_S
+  until = time.monotonic() + 60 * flags.minutes - SPARE_S
   with tempfile.TemporaryDirectory() as scratch:
     where = pathlib.Path(scratch)
-    device = Process('device', '', flags, where).rows(until)
+    device = Process('device', '', flags, where, until).rows()
     machine = device.get('machine', {})
     print(json.dumps(machine or device), flush=True)
     if machine.get('platform') in (None, 'cpu') and not flags.small:

@@ -178,19 +178,27 @@ def test_what_was_measured_of_two_runs_must_be_near():
 @pytest.mark.slow
 def test_a_process_that_crashes_or_is_late_leaves_a_line(tmp_path, monkeypatch):
   until = time.monotonic() + 100
-  device = parts.Process('device', '', SMALL, tmp_path)
-  broken = parts.Process('nets', '', SMALL, tmp_path)  # has no rows
-  fatal = parts.Process('device', '--xla_no_such_flag', SMALL, tmp_path)
-  assert device.rows(until)['machine']['platform'] == 'cpu'
-  assert 'rows' in broken.rows(until)['process']['error']
-  assert 'xla_no_such_flag' in fatal.rows(until)['process']['error']
+  device = parts.Process('device', '', SMALL, tmp_path, until)
+  broken = parts.Process('nets', '', SMALL, tmp_path, until)  # has no rows
+  fatal = parts.Process('device', '--xla_no_such_flag', SMALL, tmp_path, until)
+  assert device.rows()['machine']['platform'] == 'cpu'
+  assert 'rows' in broken.rows()['process']['error']
+  assert 'xla_no_such_flag' in fatal.rows()['process']['error']
   monkeypatch.setitem(parts.PARTS, 'device', 0.01)
-  late = parts.Process('device', '', SMALL, tmp_path)
-  assert 'stopped after' in late.rows(until)['time']['error']
+  late = parts.Process('device', '', SMALL, tmp_path, until)
+  assert 'stopped after' in late.rows()['time']['error']
   assert late.process.poll() is not None
 
 
-def test_a_module_that_is_missing_is_named(monkeypatch, capsys):
+def test_rows_for_which_no_time_is_left_are_left_out(monkeypatch):
+  monkeypatch.setenv(parts.UNTIL, str(time.time() - 1))
+  row = parts.attempted(lambda: {'us': 1.0})
+  assert 'time is up' in row['missing'] and 'us' not in row
+  monkeypatch.setenv(parts.UNTIL, str(time.time() + 60))
+  assert parts.attempted(lambda: {'us': 1.0})['us'] == 1.0
+
+
+def test_a_module_that_is_missing_is_named(quick, monkeypatch, capsys):
   monkeypatch.setitem(parts.sys.modules, 'torch', None)
   monkeypatch.delitem(
     parts.sys.modules, 'tests.accelerator.against_torch', False
@@ -277,10 +285,10 @@ def test_the_command_names_its_parts_and_refuses_others(monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_a_cpu_is_no_accelerator_but_may_be_tried(tmp_path, capsys):
-  assert __main__.measured(['census'], SMALL._replace(small=False), tmp_path, 1)
+  assert __main__.measured(['census'], SMALL._replace(small=False), tmp_path)
   assert '--small' in capsys.readouterr().err
   assert not (tmp_path / 'accelerator.json').exists()
-  assert __main__.measured(['census'], SMALL, tmp_path, 2) == 0
+  assert __main__.measured(['census'], SMALL, tmp_path) == 0
   said = capsys.readouterr().out
   assert (
     '| vae |' in said

@@ -14,10 +14,12 @@ def found(names, flags, where, until):
   """(name of a part, {variant: {row: figures}}) as each of them ends."""
   # What looks at no clock runs at once.
   at_once = {
-    name: Process(name, '', flags, where) for name in names if name in UNTIMED
+    name: Process(name, '', flags, where, until)
+    for name in names
+    if name in UNTIMED
   }
   for name, process in at_once.items():
-    yield name, {'': process.rows(until)}
+    yield name, {'': process.rows()}
   for name in names:
     if name in UNTIMED:
       continue
@@ -25,7 +27,7 @@ def found(names, flags, where, until):
     yield (
       name,
       {
-        variant: Process(name, xla_flags, flags, where).rows(until)
+        variant: Process(name, xla_flags, flags, where, until).rows()
         for variant, xla_flags in variants.items()
       },
     )
@@ -215,7 +217,7 @@ def picture(everything: dict):
   if not panels:
     return None
   title = f'Train steps on {everything["machine"].get("kind")}'
-  figure, all_axes = history.panel_axes(len(panels), title, height=3.2)
+  figure, all_axes = history.panel_axes(len(panels), title, height=3.3)
   for axes, (name, panel) in zip(all_axes, panels.items(), strict=True):
     lines, x_label, y_label = panel
     style.label(axes, x_label, y_label)
@@ -242,7 +244,7 @@ def draw(axes, lines: dict):
     fontsize=style.LABEL_SIZE - 1,
     frameon=False,
     loc='upper center',
-    bbox_to_anchor=(0.5, -0.28),
+    bbox_to_anchor=(0.5, -0.2),
   )
 
 

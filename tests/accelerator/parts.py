@@ -18,19 +18,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Name -> the most seconds that a process of it may take. The first three look
-# at no clock and run at once.
+# Name -> the most seconds of 8 minutes that a process of it may take. The first
+# three look at no clock and run at once.
 PARTS = {
-  'same': 120,
-  'runs': 120,
-  'census': 120,
-  'small_step': 60,
-  'members': 80,
-  'batches': 80,
-  'against_torch': 110,
-  'goal': 60,
+  'same': 110,
+  'runs': 110,
+  'census': 110,
+  'members': 60,
+  'goal': 30,
+  'small_step': 36,
+  'batches': 50,
+  'against_torch': 60,
 }
-STARTED_AT = 'VAE_JAX_STARTED_AT'  # time.time() when a process was begun
+MINUTES = 8.0
+SPARE_S = 5.0  # in which a process that sees its time is up ends by itself
+# What a process is told in its environment, as of time.time().
+STARTED_AT, UNTIL = 'VAE_JAX_STARTED_AT', 'VAE_JAX_UNTIL'
 UNTIMED = 'same', 'runs', 'census'
 WHILE = '--xla_gpu_enable_command_buffer=+WHILE'
 # Environments of which a part has a process each.
@@ -55,6 +58,7 @@ class Flags(NamedTuple):
   small: bool
   data_dir: str | None
   dataset: str
+  minutes: float = MINUTES
 
   def argv(self) -> list[str]:
     """The flags again."""
@@ -65,8 +69,11 @@ class Flags(NamedTuple):
 class Process:
   """A part under way in a process of its own."""
 
-  def __init__(self, name: str, xla_flags: str, flags: Flags, where):
-    self.name, self.began = name, time.monotonic()
+  def __init__(self, name: str, xla_flags: str, flags: Flags, where, until):
+    self.began = time.monotonic()
+    most = PARTS.get(name, 60) * max(1.0, flags.minutes / MINUTES)
+    self.limit = min(until, self.began + most)
+    left = self.limit - self.began - SPARE_S
     before = os.environ.get('XLA_FLAGS', '')
     env = os.environ | {
       'XLA_FLAGS': f'{before} {xla_flags}'.strip(),
@@ -74,6 +81,7 @@ class Process:
       'XLA_PYTHON_CLIENT_PREALLOCATE': 'false',
       'TMPDIR': str(where),
       STARTED_AT: str(time.time()),
+      UNTIL: str(time.time() + left),
     }
     stem = f'{name}_{len(list(where.iterdir()))}'
     self.out, self.log = where / f'{stem}.jsonl', where / f'{stem}.log'
@@ -84,12 +92,11 @@ class Process:
         start_new_session=True,
       )  # fmt: skip
 
-  def rows(self, until: float) -> dict:
+  def rows(self) -> dict:
     """{row: figures} when it has ended, or was ended in time."""
-    limit = min(until, self.began + PARTS.get(self.name, 60))
     late = False
     try:
-      self.process.wait(max(0.0, limit - time.monotonic()))
+      self.process.wait(max(0.0, self.limit - time.monotonic()))
     except subprocess.TimeoutExpired:
       late = True
     finally:
@@ -124,9 +131,12 @@ def last_line(log, code: int) -> str:
 
 def child(name: str, flags: Flags) -> int:
   """This process is the part: prints its rows."""
+  from vae_jax.runs import throughput
   from vae_jax.runs.prepare import prepare_jax
 
   prepare_jax()
+  # Many rows, little time: rounds beside each other, medians of five.
+  throughput.ROUNDS, throughput.ROUND_S = 5, 0.1
   try:
     part = importlib.import_module(f'tests.accelerator.{name}')
   except ModuleNotFoundError as error:
@@ -145,6 +155,8 @@ def attempted(f) -> dict:
   """The figures of a row, or the line that says why there are none."""
   start = time.perf_counter()
   try:
+    if time.time() > float(os.environ.get(UNTIL, 'inf')):
+      raise Missing('left out, the time is up')
     figures = f()
   except Missing as error:
     figures = {'missing': str(error)}
