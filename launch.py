@@ -12,6 +12,7 @@ python launch.py --experiment=vae --mode=benchmark --batch_size=64,256
 python launch.py --workdir=RUN --mode=embed --input=PATH      codes of images
 python launch.py --workdir=RUN --mode=reconstruct --input=PATH
 python launch.py --workdir=RUN --mode=generate --count=100    new images
+python launch.py --workdir=RUN --mode=interpolate --input=A.mid --input=B.mid
 python launch.py --experiment=vae --help         the defaults of an experiment
 """
 
@@ -116,7 +117,7 @@ def parse(argv: list[str]):
   if rest:
     raise UsageError(f'unexpected {rest[0]!r}: flags look like --name=value')
   for name in FLAGS.keys() - {'set', 'profile', 'list', 'help'}:
-    if values[name].value == '':
+    if values[name].value == '' or name == 'input' and '' in values.input:
       raise UsageError(f'--{name}= needs a value: {FLAGS[name]}')
   if values.profile and values.mode != 'benchmark':
     raise UsageError('--profile goes with --mode=benchmark')
@@ -134,13 +135,14 @@ def define(values):
 
   from vae_jax.config.help import FLAGS, fields_with_flags
 
-  special = {'mode', 'set', 'profile', 'list', 'help'}
+  special = {'mode', 'set', 'input', 'profile', 'list', 'help'}
   texts = {k: text for k, text in FLAGS.items() if k not in special}
   texts |= fields_with_flags()
   for name, text in texts.items():
     flags.DEFINE_string(name, None, text, flag_values=values)
   flags.DEFINE_string('mode', 'train', FLAGS['mode'], flag_values=values)
-  flags.DEFINE_multi_string('set', [], FLAGS['set'], flag_values=values)
+  for name in ('set', 'input'):
+    flags.DEFINE_multi_string(name, [], FLAGS[name], flag_values=values)
   for name in ('list', 'profile'):
     flags.DEFINE_boolean(name, False, FLAGS[name], flag_values=values)
   flags.DEFINE_boolean(
@@ -283,7 +285,7 @@ def where(values, name: str, prefix: str = '') -> pathlib.Path:
 
 
 def use(values):
-  """Embeds, reconstructs or generates with a trained model."""
+  """Embeds, reconstructs, interpolates or generates with a trained model."""
   from vae_jax.runs import use
   from vae_jax.runs.directory import check_writable
 

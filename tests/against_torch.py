@@ -31,10 +31,11 @@ import numpy as np
 import torch
 
 from experiments import autoencoder, conv_vae, vae
-from tests import torch_steps
+from tests import torch_lstm, torch_steps
 from vae_jax import data, networks
 from vae_jax.config import grid
 from vae_jax.console import say
+from vae_jax.factors import likelihoods
 from vae_jax.factors.divergences import kl
 from vae_jax.runs import plan, throughput
 from vae_jax.runs.prepare import Clock, prepare_jax
@@ -44,12 +45,23 @@ CONV = replace(conv_vae.experiment, steps_per_call=20)
 WIDE = partial(networks.conv, widths=(32, 32, 64, 64), kernel=4, smooth=False)
 WIDE = replace(CONV, network=WIDE, latents=10, batch_size=64)
 LESSON = replace(autoencoder.experiment, batch_size=128, learning_rate=1e-3)
-NETS = {  # name: (pixels of a side, ours, what it is)
+LSTM = partial(networks.recurrent, encoder=512, widths=(256, 256))
+LSTM = replace(
+  vae.experiment,
+  network=LSTM,
+  latents=128,
+  likelihood=likelihoods.categorical,
+  steps_per_call=2,
+)
+NETS = {  # name: (pixels of a side, ours, what it is); 0: melodies
   'mlp': (28, replace(vae.experiment, latents=20), 'MLP 784-500-20'),
   'conv': (28, CONV, 'convolutional VAE: 3x3 s2 (32, 64), dense 256'),
   'lesson': (28, LESSON, "the lesson's autoencoder"),
   'disentanglement': (
     64, WIDE, "disentanglement_lib's 64x64: 4x4 s2 (32, 32, 64, 64)"
+  ),
+  'lstm': (
+    0, LSTM, 'LSTMs of 32 steps: both ways 512, decoder 256 x 2, z 128'
   ),
 }  # fmt: skip
 COLUMNS = 'vae_jax', 'PyTorch eager', 'torch.compile', 'pythae'
@@ -74,12 +86,15 @@ def checked(name, ex, params, batch, x):
   params = jax.tree.map(lambda w: 2 * w, params)
   model, seen = ex.model(batch), batch.images()
   q = model.encode(params, seen)
-  log_p_B = model.log_likelihood(model.decode(params, q.mean), seen)
+  outputs = model.decode(params, q.mean, teacher=seen)
+  log_p_B = model.log_likelihood(outputs, seen)
   ours = float((kl(q, model.prior(params), q.mean).sum(-1) - log_p_B).mean())
-  p, count = torch_steps.in_torch(params), networks.parameter_count(params)
-  theirs = torch_steps.nelbo(p, x, drawn=False).item()
+  net = torch_lstm if name == 'lstm' else torch_steps
+  p, count = net.in_torch(params), networks.parameter_count(params)
+  theirs = net.nelbo(p, x, drawn=False).item()
   say(f'{name}: {count:,} parameters, {ours:.3f} nats, PyTorch {theirs:.3f}')
-  assert count == sum(w.numel() for w in jax.tree.leaves(p)), 'other parameters'
+  leaves = torch_lstm.trained(p) if name == 'lstm' else jax.tree.leaves(p)
+  assert count == sum(w.numel() for w in leaves), 'other parameters'
   assert abs(theirs / ours - 1) < 1e-4, 'another loss'
   return count
 
@@ -88,8 +103,7 @@ def measured(name, rounds):
   """What it was, and milliseconds a step in every round of every part."""
   side, ex, title = NETS[name]
   k, b = ex.steps_per_call, ex.batch_size
-  x = np.random.default_rng(0).integers(0, 256, (k * b, side**2), np.uint8)
-  batch = data.Batch(x, None, shape=(side, side, 1))
+  batch = made_up(side, k * b)
   splits, layout = {'train': batch, 'test': batch}, OneRun(devices_of(ex))
   job = plan.Job([grid.alone(ex)], ex, layout, splits)
   torch.compiler.reset()  # lets go of what another network compiled
@@ -98,12 +112,16 @@ def measured(name, rounds):
     tempfile.TemporaryDirectory() as d,
   ):
     params = jax.tree.map(np.array, run.state.params)
-    x = torch_steps.pixels(params, np.array(batch.images()))
+    seen = np.array(batch.images())
+    x = torch_steps.pixels(params, seen) if side else torch.tensor(seen)
     count = checked(name, ex, params, batch.take(slice(b)), x[:b])
-    theirs = partial(torch_steps.plain, params, x, ex)
+    loss = torch_steps.nelbo if side else torch_lstm.nelbo
+    theirs = partial(torch_steps.plain, params, x, ex, loss=loss)
     compiled = partial(theirs, compiled=True)
     makers = {'PyTorch eager': theirs, 'torch.compile': compiled}
-    if name == 'mlp':
+    if name == 'lstm':
+      pass
+    elif name == 'mlp':
       makers['pythae'] = partial(torch_steps.pythae, params, x, ex, d)
     else:
       makers['torch.compile, NCHW'] = partial(compiled, 'contiguous_format')
@@ -114,6 +132,16 @@ def measured(name, rounds):
     seconds = in_turn(parts, rounds)
   ms = {part: [1e3 * s / k for s in times] for part, times in seconds.items()}
   return {'what': f'{title}, batch {b}', 'parameters': count, 'ms_per_step': ms}
+
+
+def made_up(side, n):
+  """Images of random pixels or, for side 0, melodies of random classes."""
+  rng = np.random.default_rng(0)
+  if side:
+    x = rng.integers(0, 256, (n, side**2), np.uint8)
+    return data.Batch(x, None, shape=(side, side, 1))
+  x = rng.integers(0, 90, (n, 32), np.uint16)
+  return data.Batch(x, None, (32, 1, 90), 89.0, numbers=True)
 
 
 def ready(make):

@@ -15,7 +15,9 @@ PACKAGE = ROOT / 'vae_jax'
 
 # One line a folder, or several that do not know each other.
 LADDER = """
-console images networks
+console images
+music
+networks
 data factors figures
 config
 training
@@ -205,7 +207,11 @@ def test_what_is_of_a_type_of_ours_says_so(name):
 
 
 def test_what_a_text_names_is_imported_in_one_function():
-  wanted = {('vae_jax.config.text', 'module')}
+  # The worker that reads files is told its parser by ours alone.
+  wanted = {
+    ('vae_jax.config.text', 'module'),
+    ('vae_jax.music.reader', '_parser'),
+  }
   assert named_in('import_module', 'vae_jax') == wanted
   assert named_in('__import__', 'vae_jax') == set()
 

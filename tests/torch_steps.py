@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from tests import torch_lstm
+
 relu = partial(F.relu, inplace=True)  # a tenth of a step of convolutions
 
 
@@ -142,14 +144,22 @@ def maps(x, channels):
   return x.reshape(-1, side, side, channels).permute(0, 3, 1, 2)
 
 
-def plain(params, x, ex, layout='channels_last', compiled=False, device='cpu'):
+def plain(
+  params,
+  x,
+  ex,
+  layout='channels_last',
+  compiled=False,
+  device='cpu',
+  loss=None,
+):
   """A function that makes a step on every batch of the images, K in all; on a
-  GPU compiled into CUDA graphs."""
-  p, x, adam = on(device, params, x, ex, layout)
+  GPU compiled into CUDA graphs. The loss is nelbo if not said."""
+  loss = loss or nelbo
+  p, x, adam = on(device, params, x, ex, layout, loss)
   mode = 'reduce-overhead' if device == 'cuda' else None
-  loss = nelbo
   if compiled:
-    loss = torch.compile(nelbo, dynamic=False, mode=mode)
+    loss = torch.compile(loss, dynamic=False, mode=mode)
 
   def steps():
     order = torch.randperm(len(x), device=device)
@@ -168,7 +178,7 @@ def plain(params, x, ex, layout='channels_last', compiled=False, device='cpu'):
 def graphed(params, x, ex, layout='channels_last'):
   """The same steps of PyTorch's on a GPU, each the replay of one captured CUDA
   graph, which gathers its batch itself."""
-  p, x, adam = on('cuda', params, x, ex, layout, capturable=True)
+  p, x, adam = on('cuda', params, x, ex, layout, nelbo, capturable=True)
   index = torch.arange(ex.batch_size, device='cuda')
 
   def step():
@@ -197,15 +207,19 @@ def graphed(params, x, ex, layout='channels_last'):
   return steps
 
 
-def on(device, params, x, ex, layout, **how):
+def on(device, params, x, ex, layout, loss, **how):
   """(p, images, Adam) on the device."""
-  p = jax.tree.map(
-    lambda w: torch.nn.Parameter(w.detach().to(device)),
-    in_torch(params, layout),
-  )
-  leaves = jax.tree.leaves(p)
+  if loss is torch_lstm.nelbo:
+    p = torch_lstm.in_torch(params)
+    leaves = torch_lstm.trained(p)
+  else:
+    p = jax.tree.map(
+      lambda w: torch.nn.Parameter(w.detach().to(device)),
+      in_torch(params, layout),
+    )
+    leaves, x = jax.tree.leaves(p), laid(x.to(device), layout)
   adam = torch.optim.Adam(leaves, ex.learning_rate, fused=True, **how)
-  return p, laid(x.to(device), layout), adam
+  return p, x, adam
 
 
 def cast(ex, device):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vae_jax import config, networks
 from vae_jax.config import ConfigError, Experiment, lookup
 from vae_jax.config.experiment import types_of
-from vae_jax.config.override import override, settable
+from vae_jax.config.override import bounds, override, settable
 from vae_jax.config.text import differences, name_of, restored
 from vae_jax.factors import likelihoods, objectives, views
 
@@ -91,13 +91,22 @@ def of_other_types(field):
   return st.one_of(kinds)
 
 
+def within(f, parameter, field):
+  """Values of the argument's type that it may have; None for other types."""
+  values = ARGUMENTS.get(type(parameter.default))
+  if type(parameter.default) is not float:
+    return values
+  low, high = bounds(f, parameter, field)
+  return values.filter(lambda value: low <= value <= high)
+
+
 @st.composite
 def calls(draw):
   """(name, function) of a field, and any arguments for that function."""
   name = draw(st.sampled_from(list(OFFERED)))
   f = draw(st.sampled_from(OFFERED[name]))
   own = settable(f, Experiment.takes(name)).items()
-  kinds = {k: ARGUMENTS.get(type(parameter.default)) for k, parameter in own}
+  kinds = {k: within(f, parameter, name) for k, parameter in own}
   chosen = {k: values for k, values in kinds.items() if values is not None}
   keywords = draw(st.fixed_dictionaries({}, optional=chosen))
   return name, functools.partial(f, **keywords) if keywords else f

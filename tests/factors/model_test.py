@@ -327,7 +327,7 @@ def test_the_weight_of_a_draw_is_p_of_x_and_z_over_q_of_z(bound):
 def own_topology(latents, shapes, size, heads):
   """An mlp, of which each function of the model is its own."""
   own = {
-    name: lambda *args, name=name: (name, args)
+    name: lambda *args, name=name, **own: (name, (*args, *own.items()))
     for name in ('infer', 'decode', 'generate', 'log_weight')
   }
   return networks.mlp(latents, shapes, size, heads)._replace(**own)
@@ -337,7 +337,7 @@ def test_a_network_may_bring_the_functions_of_a_model(tiny, batch):
   model = dataclasses.replace(tiny, network=own_topology).model(batch)
   assert model.infer(1, 2, 3) == ('infer', (model, 1, 2, 3))
   decoded = model.decode(1, 2, 3, teacher=4, key=5)
-  assert decoded == ('decode', (model, 1, 2, 3, 4, 5))
+  assert decoded == ('decode', (model, 1, 2, 3, 4, ('key', 5)))
   assert model.generate(1, 2, 3) == ('generate', (model, 1, 2, 3))
   assert model.log_weight(1, 2) == ('log_weight', (model, 1, 2))
 

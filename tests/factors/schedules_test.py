@@ -48,6 +48,15 @@ def test_a_cycle_is_warm_up_and_rest():
   assert list(found(cyclic, [0, 5, 10, 39, 40, 45])) == [0, 0.5, 1, 1, 0, 0.5]
 
 
+def test_scheduled_samplings_own_formula_holds_and_never_overflows():
+  k = 250.0
+  steps = [0, 1, 700, 1400, 5000]
+  wanted = [1 - k / (k + math.exp(step / k)) for step in steps]
+  ours = partial(schedules.inverse_sigmoid, steps=k)
+  np.testing.assert_allclose(found(ours, steps), wanted, rtol=1e-4)
+  assert found(ours, [1e6]) == 1.0  # exp(4000) is no float
+
+
 @pytest.mark.parametrize('rate', [0.99999, 0.9])
 def test_music_vaes_warm_up_loses_no_digits(rate):
   steps = [0, 1, 10, 1000, 100_000, 5_000_000]

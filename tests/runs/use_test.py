@@ -107,7 +107,7 @@ def test_a_model_needs_no_file_of_what_trained_and_reported_it(
   lose(mine)
   loaded = vae_jax.load(tmp_path / 'run')
   np.testing.assert_array_equal(loaded.encode(seen), codes)
-  paths = use.use('generate', tmp_path / 'run', None, tmp_path / 'o', '2', '0')
+  paths = use.use('generate', tmp_path / 'run', [], tmp_path / 'o', '2', '0')
   assert len(paths) == 3
 
 
@@ -212,7 +212,7 @@ def test_a_folder_and_an_npz_of_the_same_images_have_the_same_codes(
   codes = []
   for source in (folder, tmp_path / 'mine.npz'):
     out = tmp_path / source.name.replace('.', '_') / 'out'
-    paths = use.use('embed', outcome.run_dir, source, out, '1', '0')
+    paths = use.use('embed', outcome.run_dir, [source], out, '1', '0')
     codes.append(np.load(paths[0])['codes'])
   np.testing.assert_array_equal(codes[0], codes[1])
   wanted = outcome.trained[''].encode(outcome.trained[''].test.seen)
@@ -224,7 +224,7 @@ def test_a_reconstruction_keeps_the_name_of_its_image(
   outcome, folder, tmp_path
 ):
   out = tmp_path / 'out'
-  _, *paths = use.use('reconstruct', outcome.run_dir, folder, out, '1', '0')
+  _, *paths = use.use('reconstruct', outcome.run_dir, [folder], out, '1', '0')
   assert [path.name for path in paths] == [f'im{i}.png' for i in range(10)]
 
 
@@ -242,7 +242,14 @@ def test_a_wrong_use_is_one_clear_line(
   mode, source, count, words, outcome, tmp_path
 ):
   with pytest.raises(config.ConfigError, match=words):
-    use.use(mode, outcome.run_dir, source, tmp_path / 'out', count, '0')
+    use.use(
+      mode,
+      outcome.run_dir,
+      [source] if source else [],
+      tmp_path / 'out',
+      count,
+      '0',
+    )
   assert not (tmp_path / 'out').exists()
 
 
@@ -253,7 +260,7 @@ def test_images_of_another_size_are_refused_and_nothing_is_written(
   np.savez(tmp_path / 'large.npz', x=np.zeros((3, 8, 8), np.uint8))
   with pytest.raises(Refused, match='large.npz.*6x5x1, not 8x8x1'):
     source = tmp_path / 'large.npz'
-    use.use('embed', outcome.run_dir, source, tmp_path / 'out', '1', '0')
+    use.use('embed', outcome.run_dir, [source], tmp_path / 'out', '1', '0')
   assert not (tmp_path / 'out').exists()
 
 
@@ -267,7 +274,7 @@ def conditional(tiny, grey, tmp_path):
 @pytest.mark.slow
 def test_a_labelled_model_generates_the_classes_in_turn(conditional, tmp_path):
   out = tmp_path / 'out'
-  paths = use.use('generate', conditional.run_dir, None, out, '7', '3')
+  paths = use.use('generate', conditional.run_dir, [], out, '7', '3')
   assert len(paths) == 1 + 7
   found = np.asarray(Image.open(paths[1 + 4])) / 255
   given = np.eye(3, dtype=np.float32)[np.arange(7) % 3]
@@ -285,7 +292,9 @@ def test_a_labelled_model_needs_labels_that_images_do_not_have(
   np.savez(tmp_path / 'mine.npz', x=np.zeros((3, 6, 5), np.uint8))
   with pytest.raises(Refused, match=f'label of each image: --mode={mode}'):
     source, out = tmp_path / 'mine.npz', tmp_path / 'out'
-    use.use(mode, conditional.run_dir, source, out, '1', '0')
+    use.use(
+      mode, conditional.run_dir, [source] if source else [], out, '1', '0'
+    )
   assert not (tmp_path / 'out').exists()
 
 
@@ -305,5 +314,5 @@ def test_a_classifier_makes_no_images(tiny, grey, tmp_path):
     'tiny', [grid.alone(ex)], tmp_path / 'classifier'
   ).run_dir
   with pytest.raises(Refused, match='makes no images'):
-    use.use('generate', run_dir, None, tmp_path / 'out', '2', '0')
+    use.use('generate', run_dir, [], tmp_path / 'out', '2', '0')
   assert not (tmp_path / 'out').exists()

@@ -72,6 +72,9 @@ class Experiment:
   """
 
   dataset: str = _plain('digits', 'dataset by name')
+  phrase: str | None = _plain(
+    None, 'what is cut out of music: KIND/BARS, such as melody/2'
+  )
   view: Callable = _function(
     views.clean,
     'what is seen, wanted and given',

@@ -15,7 +15,8 @@ from vae_jax.config.text import render
 from vae_jax.console import nearest
 from vae_jax.factors import schedules
 
-USES = ('embed', 'reconstruct', 'generate')  # of a trained model
+# Of a trained model.
+USES = 'embed', 'reconstruct', 'interpolate', 'generate'
 MODES = ('train', 'evaluate', 'report', 'benchmark', *USES)
 FLAGS = {
   'experiment': 'a file of experiments/, see --list',
@@ -26,9 +27,11 @@ FLAGS = {
   'set': 'FIELD=VALUE for any field, a function as NAME or '
   'NAME(ARGUMENT=VALUE); FIELD.ARGUMENT=VALUE for an argument of its function; '
   'may be repeated',
-  'input': 'images to embed or reconstruct: a folder or an .npz',
-  'output': 'where embed, reconstruct and generate write (WORKDIR/MODE)',
-  'count': 'images to generate (64)',
+  'input': 'images to embed or reconstruct: a folder or an .npz; MIDI files: '
+  'one, a folder or, to interpolate, two (--input twice)',
+  'output': 'where these modes of a trained model write (WORKDIR/MODE)',
+  'count': 'images or phrases to generate (64)',
+  'temperature': 'of the draws of a phrase, 0: the likeliest (1.0)',
   'arms': 'those of its arms to run, of an experiment that compares (all)',
   'profile': 'with --mode=benchmark: writes a trace of a few calls',
   'list': 'lists the experiments, one line each',

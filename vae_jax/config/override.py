@@ -151,6 +151,8 @@ def check_range(value, low, high, name: str, text: str):
 
 def parse(text: str, allowed: tuple, name: str):
   """The value of one of the allowed types that `text` means."""
+  if types.NoneType in allowed and text == 'None':
+    return None
   if str in allowed:
     return text
   try:

@@ -4,6 +4,7 @@ batch      examples as they are stored, and what any dataset must pass
 order      a run's endless stream of examples; some from all over a set
 split      which examples are for testing, by their names
 classes    only some classes of a set
+phrases    songs cut into phrases of one length, as class numbers
 embedded   sets made of what scikit-learn and matplotlib carry
 own        the user's own files
 tfds       sets of tensorflow-datasets

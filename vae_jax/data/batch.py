@@ -14,7 +14,8 @@ class Batch:
   """Examples as stored: x integers [N, H*W*C], label int [N] or None.
 
   `shape` (H, W, C), `scale` (the value that means 1.0) and `classes` (names)
-  are facts about all examples, static under jit.
+  are facts about all examples, static under jit. With `numbers` x is [N, H*W],
+  and each of them is one of C classes: sequences of H steps and W tracks.
   """
 
   x: jax.Array
@@ -22,6 +23,7 @@ class Batch:
   shape: tuple[int, ...] = flax.struct.field(pytree_node=False)
   scale: float = flax.struct.field(pytree_node=False, default=255.0)
   classes: tuple[str, ...] = flax.struct.field(pytree_node=False, default=())
+  numbers: bool = flax.struct.field(pytree_node=False, default=False)
 
   @property
   def size(self) -> int:
@@ -38,7 +40,11 @@ class Batch:
     return self.replace(x=x[index], label=label)
 
   def images(self) -> jax.Array:
-    """x as floats in [0, 1]: [N, H, W, C]; the only division by the scale."""
+    """x as floats in [0, 1], one-hot if it is numbers: [N, H, W, C]; the only
+    division by the scale."""
+    if self.numbers:
+      x_NHW = self.x.reshape(-1, *self.shape[:2]).astype(jnp.int32)
+      return jax.nn.one_hot(x_NHW, self.shape[2])
     x_NP = self.x.astype(jnp.float32) / self.scale
     return x_NP.reshape(-1, *self.shape)
 

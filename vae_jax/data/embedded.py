@@ -35,6 +35,17 @@ def digits() -> dict[str, Batch]:
   return {'train': split(order[:1500]), 'test': split(order[1500:])}
 
 
+def embedded_songs(path: str, data_dir=None) -> dict:
+  """Songs made by rules from a seed: see music.composer; DataError if a path is
+  named, since they have none."""
+  del data_dir
+  if path:
+    raise DataError(f'songs are embedded and have no path: not {path}')
+  from vae_jax.music import composer
+
+  return composer.songs()
+
+
 def _small_digits():
   root = _root('sklearn')
   with gzip.open(root / 'datasets' / 'data' / 'digits.csv.gz') as file:

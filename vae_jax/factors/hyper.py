@@ -7,6 +7,7 @@ import jax
 
 # Of arguments that are weights or widths; far inside float32.
 Positive = Annotated[float, 0.0, 1e12]
+Share = Annotated[float, 0.0, 1.0]
 
 
 @flax.struct.dataclass

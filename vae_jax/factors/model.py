@@ -85,7 +85,7 @@ class Model:
 
   def encode(self, params, seen, given=None):
     """q(z given seen)."""
-    stats = self._apply(self.network.encoder, params['encoder'], seen, given)
+    stats = self.apply(self.network.encoder, params['encoder'], seen, given)
     # Before anything is exponentiated, or a masked latent overflows.
     stats = {
       name: masked(head, self.z_mask) if head.shape[1] == self.latents else head
@@ -101,11 +101,11 @@ class Model:
     """A draw from the posterior and its KL: z [B, Z], kl_BG in nats."""
     return (self.network.infer or infer)(self, params, example, key_B)
 
-  def decode(self, params, z, given=None, teacher=None, key=None):
+  def decode(self, params, z, given=None, teacher=None, **own):
     """Outputs of the decoder: [B, H, W, C * size]. Image decoders have no use
-    for a teacher or a key."""
+    for a teacher; `own` is what a network's own function takes beside it."""
     f = self.network.decode or decode
-    return f(self, params, z, given, teacher, key)
+    return f(self, params, masked(z, self.z_mask), given, teacher, **own)
 
   def generate(self, params, key_B, given=None):
     """The mean image for a draw from the prior per key: [B, H, W, C]."""
@@ -128,9 +128,9 @@ class Model:
   def critic(self, params, z):
     """The critic's logit per code: [B]."""
     z_BZ = masked(z, self.z_mask)
-    return self._apply(self.c_factor.net, params['critic'], z_BZ)[:, 0]
+    return self.apply(self.c_factor.net, params['critic'], z_BZ)[:, 0]
 
-  def _apply(self, net, params, *inputs):
+  def apply(self, net, params, *inputs):
     """What a network gives, in float32, computed in the model's precision."""
     products, dtype = PRECISIONS[self.precision]
     if dtype is not None:
@@ -156,11 +156,10 @@ def infer(model: Model, params, example, key_B):
   return z_BZ, kl(q, model.prior(params, example.given), z_BZ)
 
 
-def decode(model: Model, params, z, given=None, teacher=None, key=None):
+def decode(model: Model, params, z, given=None, teacher=None):
   """Model.decode of flat latents."""
-  del teacher, key
-  z_BZ = masked(z, model.z_mask)
-  return model._apply(model.network.decoder, params['decoder'], z_BZ, given)
+  del teacher
+  return model.apply(model.network.decoder, params['decoder'], z, given)
 
 
 def generate(model: Model, params, key_B, given=None):

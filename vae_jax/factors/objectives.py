@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.factors.hyper import Positive
+from vae_jax.factors.hyper import Positive, Share
 from vae_jax.images import ssim
 
 
@@ -32,6 +32,29 @@ def elbo(
   loss_B = nll_B + beta * above_free_bits(kl_B, free_bits)
   parts = {'nelbo_nats': nll_B + kl_B, 'nll_nats': nll_B, 'kl_nats': kl_B}
   return {'loss': loss_B} | parts
+
+
+def scheduled_elbo(
+  model,
+  params,
+  example,
+  key_B,
+  own: Share = 0.5,
+  beta: Positive = 1.0,
+  free_bits: Positive = 0.0,
+):
+  """elbo of a decoder that goes on from a class that it has drawn itself, not
+  from the right one, in this share of the steps (Bengio et al. 2015): no bound,
+  so measure elbo beside it. `--set=schedule.own=...` lets the share grow."""
+  key_q, key_own = jax.vmap(lambda key: tuple(jax.random.split(key)))(key_B)
+  z_BZ, kl_BG = model.infer(params, example, key_q)
+  outputs = model.decode(
+    params, z_BZ, example.given, example.wanted, key=key_own, own=own
+  )
+  mixed_B = -model.log_likelihood(outputs, example.wanted)
+  kl_B = kl_BG.sum(-1)
+  loss_B = mixed_B + beta * above_free_bits(kl_B, free_bits)
+  return {'loss': loss_B, 'mixed_nats': mixed_B, 'kl_nats': kl_B}
 
 
 def above_free_bits(kl_B, free_bits):

@@ -7,6 +7,7 @@ sweep over the value is one over the schedule as well.
 import math
 from typing import Annotated
 
+import jax
 import jax.numpy as jnp
 
 # Of each step a number keeps so much.
@@ -38,6 +39,12 @@ def exponential(step, rate: Kept = 0.9999, last: float = 0.0):
 def saturating(step, rate: Kept = 0.99999):
   """1 - rate^step, as MusicVAE warms up beta (Roberts et al. 2018)."""
   return -jnp.expm1(step * _log(rate))  # in float32 rate^step is nearly 1
+
+
+def inverse_sigmoid(step, steps: float = 1000.0):
+  """1 - k / (k + exp(step / k)), k `steps`: slowly from nearly 0 to 1 around
+  k log k steps (Bengio et al. 2015), for any number of steps."""
+  return jax.nn.sigmoid(step / steps - math.log(steps))
 
 
 def warm_cosine(step, warm: int = 500, steps: int = 10_000, last: float = 0.0):

@@ -10,6 +10,7 @@ safe for the colour-blind, and nothing global is touched: no pyplot, no rc.
   matrices     a table of numbers in colours
   history      curves over a run
   comparisons  lines and scatters of several runs
+  rolls        songs as notes over bars
 """
 
 from vae_jax.figures.comparisons import lines, scatters
@@ -17,9 +18,10 @@ from vae_jax.figures.history import curves
 from vae_jax.figures.images import grid, rows
 from vae_jax.figures.matrices import matrix
 from vae_jax.figures.plots import bars, scatter
+from vae_jax.figures.rolls import Played, rolls
 from vae_jax.figures.style import ACCENT, DPI, save
 
 __all__ = [
-  'ACCENT', 'DPI', 'bars', 'curves', 'grid', 'lines', 'matrix', 'rows', 'save',
-  'scatter', 'scatters',
+  'ACCENT', 'DPI', 'Played', 'bars', 'curves', 'grid', 'lines', 'matrix',
+  'rolls', 'rows', 'save', 'scatter', 'scatters',
 ]  # fmt: skip

@@ -16,6 +16,7 @@ discrepancy  how far codes are from draws of N(0, I)
 baselines    trivial rivals: (train, test) -> predictions
 trained      a model with its parameters, and what is known without them
 rivals       the baselines beside a trained model
+sequences    measures and rivals of sequences
 codes        studies of codes: beside PCA, with few labels, against the prior
 samples      how good a set of samples is
 compression  what a code costs and what is lost, beside JPEG

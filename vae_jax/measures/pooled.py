@@ -175,7 +175,8 @@ def _weighted_sum(value_b, weight_b):
 
 def derived(means: dict) -> dict:
   """The figures as plain numbers and lists, with those that follow from them:
-  psnr_db, consistency_db, active_units in the place of its moments."""
+  psnr_db, consistency_db; active_units in the place of its moments, onset_f1
+  and shares of what is right in the place of counts."""
   values = {name: np.asarray(mean).tolist() for name, mean in means.items()}
   if 'mse' in values:
     values['psnr_db'] = psnr(values['mse'])
@@ -186,4 +187,14 @@ def derived(means: dict) -> dict:
     variance_Z = means['z_mean_square'] - means['z_mean'] ** 2
     # Burda et al. 2016: a latent whose mean moves by more than this is used.
     values['active_units'] = int((variance_Z > 0.01).sum())
+  if 'onsets_right' in means:
+    wanted, said, right = (
+      values.pop(f'onsets_{name}') for name in ('wanted', 'said', 'right')
+    )
+    values['onset_f1'] = 2 * right / max(wanted + said, 1e-9)
+  if 'kinds_right' in means:
+    pairs = zip(values.pop('kinds_right'), values.pop('kinds'), strict=True)
+    shares = [right / max(count, 1e-9) for right, count in pairs]
+    names = 'accuracy_free_hold', 'accuracy_free_off', 'accuracy_free_onset'
+    values |= dict(zip(names, shares, strict=True))
   return values

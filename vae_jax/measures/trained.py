@@ -124,10 +124,23 @@ class Trained:
     return self.decode(self.encode(seen, given), given)
 
   def generate(self, count: int, seed: int = 0, given=None):
-    """Mean images of draws from the prior: [count, H, W, C]."""
+    """Mean images of draws from the prior, or what the network makes of draws
+    in its own way: [count, H, W, C]."""
     key_B = jax.random.split(jax.random.key(seed), count)
+    if self.model.network.generate:
+      return self._generated(key_B, given)
     prior = self.model.prior(self.state.params, given)
     return self.decode(jax.device_get(prior.sample(key_B)), given)
+
+  def _generated(self, key_B, given, size: int = 128):
+    """Model.generate of every key, `size` at a time."""
+    generate, parts = jax.jit(self.model.generate), []
+    for start in range(0, len(key_B), size):
+      chosen = np.minimum(np.arange(start, start + size), len(key_B) - 1)
+      own = None if given is None else np.asarray(given)[chosen]
+      made = generate(self.state.params, key_B[chosen], own)
+      parts.append(np.asarray(made)[: len(key_B) - start])
+    return np.concatenate(parts)
 
   @functools.cached_property
   def _encode(self):

@@ -7,6 +7,7 @@
   pooled      the Keras blog's net: pooling down, up-sampling back
   unet        a U-Net whose code holds what its skips carry
   upscaled    super-resolution: a bicubic enlargement and a residual
+  recurrent   sequences: LSTMs over steps, and a conductor over bars
   classifier  features and a linear layer
   critic      dense layers from a code to a logit
 
@@ -28,11 +29,12 @@ from vae_jax.networks.conv import conv
 from vae_jax.networks.critic import critic
 from vae_jax.networks.mlp import mlp
 from vae_jax.networks.pooled import pooled
+from vae_jax.networks.recurrent import recurrent
 from vae_jax.networks.shapes import Critic, Network, parameter_count
 from vae_jax.networks.unet import unet
 from vae_jax.networks.upscaled import upscaled
 
 __all__ = [
   'Critic', 'Network', 'classifier', 'conv', 'critic', 'mlp',
-  'parameter_count', 'pooled', 'unet', 'upscaled',
+  'parameter_count', 'pooled', 'recurrent', 'unet', 'upscaled',
 ]  # fmt: skip

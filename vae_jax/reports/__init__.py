@@ -8,6 +8,7 @@ be made again without one. A picture is (trained) -> Figure, or None.
 claims    runs to a Report; what was claimed and whether it held
 pictures  a trained model to a figure
 walks     walks through a model's codes to a figure
+played    what a model of music plays, and how right it is
 over      how many latents are enough, and curves over their number
 encoded   codes beside principal components, and with few labels
 noise     what becomes of noise on images and on codes

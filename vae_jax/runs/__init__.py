@@ -10,5 +10,6 @@ job         train or measure a job in its directories
 command     what one command does with its members, one run or a grid
 throughput  what a train step costs and what limits it
 benchmark   the throughput of several members
+play        a trained model on one's own MIDI files
 use         a trained model on one's own images
 """

@@ -18,7 +18,9 @@ from vae_jax.config.override import override
 from vae_jax.config.text import differences, rendered
 from vae_jax.console import say
 from vae_jax.data import Batch
+from vae_jax.music import in_a_row, midi, synth
 
+HEARD_BARS = 32  # of songs as sound: about a minute
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -114,6 +116,7 @@ def write_config(
       'scale': batch.scale,
       'classes': batch.classes,
       'labelled': batch.label is not None,
+      'numbers': batch.numbers,
     },
   }
   write_json(pathlib.Path(run_dir) / 'config.json', config)
@@ -221,12 +224,47 @@ def write_sweep(run_dir, rows: list[dict], whole: dict):
 
 def write_pictures(pictures: dict, run_dir) -> list[pathlib.Path]:
   """Saves figures by name in run_dir/pictures, None left out; their paths."""
-  folder = pathlib.Path(run_dir) / 'pictures'
-  return [
-    figures.save(figure, folder / f'{title}.png')
-    for title, figure in pictures.items()
-    if figure is not None
-  ]
+  return save_pictures(pictures, pathlib.Path(run_dir) / 'pictures')
+
+
+def save_pictures(pictures: dict, folder: pathlib.Path) -> list[pathlib.Path]:
+  """Saves figures by name in the folder, None left out; their paths. Songs of a
+  figure lie beside it: TITLE/NAME.mid, and all of them in TITLE.wav."""
+  paths = []
+  for title, figure in pictures.items():
+    if isinstance(figure, figures.Played):
+      write_songs(figure.songs, folder / title)
+      figure = figure.figure
+    if figure is not None:
+      paths.append(figures.save(figure, folder / f'{title}.png'))
+  return paths
+
+
+def write_songs(songs, folder: pathlib.Path):
+  """Songs as FOLDER/NAME.mid, and as many as a minute holds, one after another,
+  as sound in FOLDER.wav."""
+  for song in songs:
+    midi.write(song, folder / f'{song.name.replace(" ", "_")}.mid')
+  heard, bars = [], 0
+  for song in songs:
+    bars += song.bars + 1
+    if not heard or bars <= HEARD_BARS:
+      heard.append(song)
+  synth.write(in_a_row(heard), folder.with_name(f'{folder.name}.wav'))
+
+
+def write_codes(codes_NZ, names, folder) -> list[pathlib.Path]:
+  """Saves codes [N, Z] by name as codes.npz and codes.csv: their paths."""
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  paths = [folder / 'codes.npz', folder / 'codes.csv']
+  np.savez(paths[0], codes=codes_NZ, names=np.array(names))
+  with paths[1].open('w', newline='') as file:
+    writer = csv.writer(file)
+    writer.writerow(['name', *(f'z_{i}' for i in range(codes_NZ.shape[1]))])
+    for name, code_Z in zip(names, codes_NZ, strict=True):
+      writer.writerow([name, *(f'{value:.9g}' for value in code_Z)])
+  return paths
 
 
 def write_json(path: pathlib.Path, value):

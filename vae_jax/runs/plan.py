@@ -74,7 +74,7 @@ def planned_group(members: list[Member], data_dir, clock) -> list[Job]:
   ex = widest(members)
   check_batch(ex, len(devices_of(ex)))
   with clock('data'):
-    splits = data.load(ex.dataset, data_dir)
+    splits = data.load(ex.dataset, data_dir, ex.phrase)
   check(ex, splits)
   members = [sized(member, splits['test']) for member in members]
   if ex.model(splits['test']).maskable:

@@ -1,7 +1,6 @@
 """Using a trained model on one's own images: load, embed, reconstruct."""
 
 import contextlib
-import csv
 import math
 import pathlib
 
@@ -15,10 +14,12 @@ from vae_jax.measures.trained import Trained, size_in_words
 from vae_jax.runs import directory
 from vae_jax.runs.directory import Refused
 from vae_jax.runs.job import resumed
+from vae_jax.runs.play import play
 from vae_jax.runs.prepare import abstract
 from vae_jax.training import checkpoint
 
-NUMBERS = {'count': '64', 'seed': '0'}  # and their defaults, as flags say them
+# And their defaults, as flags say them.
+NUMBERS = {'count': '64', 'seed': '0', 'temperature': '1'}
 
 
 def load(run_dir) -> Trained:
@@ -48,17 +49,35 @@ def load(run_dir) -> Trained:
   return Trained(ex, {'test': batch}, ex.hyper(), state, results=results)
 
 
-def use(mode: str, run_dir, source, out_dir, count: str, seed: str):
-  """Embeds or reconstructs the images at `source`, or generates `count` new
-  ones, with the model of run_dir: the paths written in out_dir.
+def use(
+  mode: str,
+  run_dir,
+  sources: list,
+  out_dir,
+  count: str,
+  seed: str,
+  temperature: str = '1',
+):
+  """Embeds or reconstructs the images at the source, or generates `count` new
+  ones, with the model of run_dir: the paths written in out_dir. So it does with
+  phrases of MIDI files, or plays what lies between two.
 
   Raises ConfigError, Refused, DataError or CheckpointError, one clear line.
   """
-  if (mode == 'generate') == bool(source):
+  if (mode == 'generate') == bool(sources):
     takes = 'takes no' if mode == 'generate' else 'needs'
     raise ConfigError(f'--mode={mode} {takes} --input=PATH')
   count, seed = whole('count', count, 1, 100_000), whole('seed', seed, 0)
+  heat = degree(temperature)
   trained = load(run_dir)
+  if trained.data['test'].numbers:
+    return play(mode, trained, sources, out_dir, count, seed, heat)
+  if mode == 'interpolate' or len(sources) > 1:
+    raise Refused(
+      f'{run_dir} is no model of music: it has no --mode=interpolate, and one '
+      '--input'
+    )
+  [source] = sources or [None]
   if mode == 'generate':
     if not trained.model.q_factor.density:
       console.say('note: this model has no prior of its own; codes are N(0, 1)')
@@ -85,6 +104,17 @@ def whole(name: str, text: str, low: int, high: int = 2**32 - 1) -> int:
   return int(text)
 
 
+def degree(text: str) -> float:
+  """The temperature that a flag says; or ConfigError."""
+  try:
+    number = float(text)
+  except ValueError:
+    number = math.nan
+  if not 0 <= number <= 100:
+    raise ConfigError(f'temperature must be from 0 to 100, not {text!r}')
+  return number
+
+
 def images_of(source):
   """(images [N, H, W, C] in [0, 1], names) of a folder or an .npz."""
   batch, names = data.own_images(source)
@@ -95,23 +125,15 @@ def blank(facts: dict) -> data.Batch:
   """A batch of one black image with a dataset's facts."""
   shape = tuple(facts['shape'])
   label = np.zeros(1, np.int32) if facts['labelled'] else None
-  x_NP = np.zeros((1, math.prod(shape)), np.uint8)
+  numbers = facts.get('numbers', False)
+  x_NP = np.zeros((1, math.prod(shape[: 2 if numbers else 3])), np.uint8)
   classes = tuple(facts['classes'])
-  return data.Batch(x_NP, label, shape, facts['scale'], classes)
+  return data.Batch(x_NP, label, shape, facts['scale'], classes, numbers)
 
 
 def embed(trained: Trained, images, names, out_dir) -> list[pathlib.Path]:
   """Writes the codes of images [N, H, W, C] as codes.npz and codes.csv."""
-  codes_NZ = trained.encode(images)
-  out_dir = made_sure_of(out_dir)
-  paths = [out_dir / 'codes.npz', out_dir / 'codes.csv']
-  np.savez(paths[0], codes=codes_NZ, names=np.array(names))
-  with paths[1].open('w', newline='') as file:
-    writer = csv.writer(file)
-    writer.writerow(['name', *(f'z_{i}' for i in range(codes_NZ.shape[1]))])
-    for name, code_Z in zip(names, codes_NZ, strict=True):
-      writer.writerow([name, *(f'{value:.9g}' for value in code_Z)])
-  return paths
+  return directory.write_codes(trained.encode(images), names, out_dir)
 
 
 def reconstruct(trained: Trained, images, names, out_dir):

@@ -28,5 +28,6 @@ def plus(x, bias_O):
   The sum of a bfloat16 bias's gradient sticks where a further value is less
   than its last bit: 8 instead of 204 (networks.pooled, 16 images, on CPU).
   """
-  wide = jnp.broadcast_to(bias_O.astype(jnp.float32), x.shape)
+  bias_O = bias_O.astype(jnp.promote_types(x.dtype, jnp.float32))
+  wide = jnp.broadcast_to(bias_O, x.shape)
   return x + wide.astype(x.dtype)

@@ -1,0 +1,126 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax.networks.layers import lstm
+
+L, B, F, H = 6, 3, 5, 4
+
+
+def sigmoid(x):
+  return 1 / (1 + np.exp(-x))
+
+
+def reference(x_LBF, kernel, recurrent, bias, h_BH, c_BH):
+  """Step after step in numpy, from the equations of the paper."""
+  found = []
+  for x_BF in x_LBF:
+    i, f, g, o = np.split(x_BF @ kernel + h_BH @ recurrent + bias, 4, -1)
+    c_BH = sigmoid(f) * c_BH + sigmoid(i) * np.tanh(g)
+    h_BH = sigmoid(o) * np.tanh(c_BH)
+    found.append(h_BH)
+  return np.stack(found)
+
+
+@pytest.fixture
+def arrays():
+  """Inputs, weights and a first state in float64."""
+  rng = np.random.default_rng(0)
+  shapes = (L, B, F), (F, 4 * H), (H, 4 * H), (4 * H,), (B, H), (B, H)
+  return [rng.normal(size=shape) for shape in shapes]
+
+
+def test_a_layer_is_the_reference_in_float64(arrays):
+  with jax.enable_x64():
+    x, *weights, h, c = map(jnp.asarray, arrays)
+    weights = lstm.Weights(*weights)
+    found = lstm.unrolled(weights.gates(x), weights.recurrent, (h, c))
+    np.testing.assert_allclose(found, reference(*arrays), rtol=1e-12)
+
+
+def test_its_gradients_are_those_of_finite_differences(arrays):
+  weights = np.random.default_rng(1).normal(size=(L, B, H))
+
+  def loss(x, kernel, recurrent, bias, h, c):
+    own = lstm.Weights(kernel, recurrent, bias)
+    return (lstm.unrolled(own.gates(x), recurrent, (h, c)) * weights).sum()
+
+  with jax.enable_x64():
+    given = [jnp.asarray(a) for a in arrays]
+    gradients = jax.grad(loss, tuple(range(6)))(*given)
+    for i, gradient in enumerate(gradients):
+      at = tuple(n // 2 for n in arrays[i].shape)
+      wanted = 0.0
+      for sign in (1, -1):
+        moved = [np.array(a) for a in arrays]
+        moved[i][at] += sign * 1e-5
+        wanted += sign * (reference(*moved) * weights).sum() / 2e-5
+      assert gradient[at] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_its_gradients_are_those_of_the_plain_loop(arrays):
+  x, *weights, h, c = (jnp.asarray(a, jnp.float32) for a in arrays)
+  gates, recurrent = lstm.Weights(*weights).gates(x), weights[1]
+  target = jax.random.normal(jax.random.key(0), (L, B, H))
+
+  def loss(f):
+    return lambda *given: (f(*given) * target).sum()
+
+  given = gates, recurrent, (h, c)
+  found = jax.grad(loss(lstm.unrolled), (0, 1, 2))(*given)
+  plain = loss(lambda *given: lstm.run(*given)[0])
+  wanted = jax.grad(plain, (0, 1, 2))(*given)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+    found,
+    wanted,
+  )
+
+
+def test_one_step_after_another_is_the_loop(arrays):
+  x, *weights, h, c = (jnp.asarray(a, jnp.float32) for a in arrays)
+  weights, state = lstm.Weights(*weights), (h, c)
+  wanted = lstm.unrolled(weights.gates(x), weights.recurrent, state)
+  for x_BF, wanted_BH in zip(x, wanted, strict=True):
+    state = lstm.cell(weights.gates(x_BF), weights.recurrent, state)
+    np.testing.assert_allclose(state[0], wanted_BH, rtol=1e-5, atol=1e-6)
+
+
+def test_inputs_in_two_parts_are_one_input(arrays):
+  x, *weights, _, _ = (jnp.asarray(a, jnp.float32) for a in arrays)
+  weights = lstm.Weights(*weights)
+  parts = x[..., :2] @ weights.kernel[:2] + weights.fixed_gates(x[..., 2:], 2)
+  np.testing.assert_allclose(parts, weights.gates(x), rtol=1e-5, atol=1e-5)
+
+
+def test_both_ways_are_one_layer_and_one_of_the_sequence_turned(arrays):
+  x, *weights, _, _ = (jnp.asarray(a, jnp.float32) for a in arrays)
+  weights, zero = lstm.Weights(*weights), lstm.zero_state(B, H)
+  gates, back = weights.gates(x), weights.gates(-x)
+  found = lstm.both_ways(gates, back, *[weights.recurrent] * 2, zero)
+  ahead = lstm.unrolled(gates, weights.recurrent, zero)[-1]
+  turned = lstm.unrolled(back[::-1], weights.recurrent, zero)[-1]
+  np.testing.assert_allclose(found, np.concatenate([ahead, turned], 1))
+
+
+def test_a_layer_begins_orthogonal_and_forgets_little():
+  layer = lstm.Lstm(F, H)
+  params = layer.init(jax.random.key(0), jnp.zeros(()))['params']
+  for own in np.split(params['recurrent'], 4, 1):
+    np.testing.assert_allclose(own @ own.T, np.eye(H), atol=1e-5)
+  bias = np.split(params['bias'], 4)
+  assert (bias[1] == 1).all() and not np.any(bias[0] + bias[2] + bias[3])
+
+
+def test_a_cell_keeps_float32_where_the_rest_is_bfloat16():
+  like = jnp.zeros((), jnp.bfloat16)
+  layer = lstm.Lstm(F, H)
+  params = layer.init(jax.random.key(0), jnp.zeros(()))
+  params = jax.tree.map(lambda w: w.astype(jnp.bfloat16), params)
+  weights = layer.apply(params, like)
+  gates = weights.gates(jnp.ones((B, F), jnp.bfloat16))
+  h, c = lstm.cell(
+    gates, weights.recurrent, lstm.zero_state(B, H, jnp.bfloat16)
+  )
+  assert (h.dtype, c.dtype) == (jnp.bfloat16, jnp.float32)
