@@ -8,7 +8,7 @@ from functools import partial
 from vae_jax import networks
 from vae_jax.config import Experiment
 from vae_jax.factors import likelihoods, objectives, schedules
-from vae_jax.measures import per_example, sequences
+from vae_jax.measures import attributes, per_example, sequences
 from vae_jax.reports import pictures, played
 
 STEPS = 5000
@@ -44,11 +44,12 @@ experiment = Experiment(
   clip_norm=1.0,
   nll_samples=0,
   measures=(sequences.accuracies, per_example.active_latents),
-  studies=(sequences.rivals,),
+  studies=(sequences.rivals, attributes.steered),
   pictures=(
     played.reconstructed,
     played.sampled,
     played.between,
+    played.steered,
     played.drift,
     pictures.curves,
   ),

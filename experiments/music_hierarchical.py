@@ -1,23 +1,28 @@
-"""Sixteen bars of melody: a conductor over bars beside a flat decoder.
+"""Sixteen bars of melody: decoded under a conductor, and by a flat decoder.
 
-python launch.py --experiment=music_hierarchical --seed=0,1,2
+python launch.py --experiment=music_hierarchical
 """
 
 import dataclasses
 from functools import partial
 
 from experiments import music
+from vae_jax import networks
 
-STEPS = 800
+STEPS = 1200
 
 experiment = dataclasses.replace(
   music.experiment,
-  steps=STEPS,
-  schedule=music.falling(STEPS),
   phrase='melody/16',
-  network=partial(music.experiment.network, conductor=None, bar=16),
+  network=partial(
+    networks.recurrent, encoder=64, widths=(64,), bar=4, by_bar=True
+  ),
+  batch_size=16,
+  steps=STEPS,
+  report_every=STEPS,
+  schedule=music.falling(STEPS),
   arms=(
     ('flat',),
-    ('hierarchical', 'network.conductor=192'),
+    ('hierarchical', 'network.conductor=128'),
   ),
 )

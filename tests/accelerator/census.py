@@ -35,7 +35,7 @@ def row(ex) -> dict:
 
 def lowered(ex, **how):
   """K steps of ex on one device, before they are compiled."""
-  batch = data.load(ex.dataset)['train']
+  batch = data.load(ex.dataset, None, ex.phrase)['train']
   state = abstract(ex, batch, jax.local_devices()[0])
   index = jnp.zeros((ex.steps_per_call, ex.batch_size), jnp.int32)
   call = jax.jit(functools.partial(training.steps, ex))

@@ -42,7 +42,8 @@ def rows(flags):
 def row(ex) -> dict:
   """The differences, and whether all are within TOLERANCE."""
   device, [cpu, *_] = jax.devices()[0], jax.devices('cpu')
-  batch = jax.tree.map(lambda x: x[:BATCH], data.load(ex.dataset)['train'])
+  train = data.load(ex.dataset, None, ex.phrase)['train']
+  batch = jax.tree.map(lambda x: x[:BATCH], train)
   ex = dataclasses.replace(ex, batch_size=BATCH, micro_batch=BATCH)
   with jax.default_device(cpu):
     init = jax.jit(functools.partial(training.init, ex=ex))

@@ -16,13 +16,15 @@ from vae_jax import config, data
 from vae_jax.config import grid
 from vae_jax.config.override import override
 from vae_jax.config.text import restored
+from vae_jax.data import catalogue
 from vae_jax.measures import rivals
+from vae_jax.music import composer
 from vae_jax.runs import command, directory, plan
 
 NAMES = [module.name for module in pkgutil.iter_modules(experiments.__path__)]
 WHOLE = {name: functools.cache(f) for name, f in data.EMBEDDED.items()}
-# For two latents, or for grey images alone.
-CAN_BE_MISSING = {'manifold'}
+# For two latents or grey images alone, or where nothing is given.
+CAN_BE_MISSING = {'manifold', 'steered'}
 # Of experiments with many arms, as many as their reports need.
 ARMS = {
   'super_resolution': '2x_lesson, 4x_residual, 4x_photos',
@@ -49,10 +51,24 @@ def few_images(monkeypatch):
     batch = batch.take(data.spread(batch.size, sizes[split]))
     return corner(batch) if batch.shape[2] > 1 else batch
 
+  monkeypatch.setitem(catalogue.MUSIC, 'songs', few_songs)
+  catalogue.music.cache_clear()
   for name, whole in WHOLE.items():
     splits = {split: few(split, batch) for split, batch in whole().items()}
     monkeypatch.setitem(data.EMBEDDED, name, lambda splits=splits: splits)
   monkeypatch.setattr(rivals, 'BASELINE_EXAMPLES', 64)
+
+
+def few_songs(path, data_dir):
+  """Embedded songs: few, and two of them to test on."""
+  return composer.songs(train=6, test=2)
+
+
+@pytest.fixture(autouse=True)
+def songs_are_whole_again():
+  """What was cut out of few songs is forgotten."""
+  yield
+  catalogue.music.cache_clear()
 
 
 def corner(batch, side=8):
@@ -67,9 +83,12 @@ def small(ex):
   """The experiment with a network that compiles in no time."""
   network, keywords = config.parts(ex.network)
   parameters = inspect.signature(network).parameters
-  for name, size in {'widths': 4, 'dense': 8, 'features': 8}.items():
-    if name in parameters:
+  sizes = {'widths': 4, 'dense': 8, 'features': 8, 'encoder': 4, 'conductor': 4}
+  for name, size in sizes.items():
+    value = keywords.get(name)
+    if name in parameters and name != 'conductor':
       value = keywords.get(name, parameters[name].default)
+    if value is not None:
       smaller = (size,) * len(value) if isinstance(value, tuple) else size
       keywords[name] = smaller
   network = functools.partial(network, **keywords)

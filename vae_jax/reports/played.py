@@ -11,6 +11,7 @@ import numpy as np
 from vae_jax import data, figures
 from vae_jax.data.phrases import Phrase, phrase, song
 from vae_jax.figures import Played
+from vae_jax.measures import attributes
 from vae_jax.measures.trained import Run, Trained
 from vae_jax.music import BEAT
 from vae_jax.reports.claims import Report, by_label, mean_and_error
@@ -81,6 +82,31 @@ def on_the_way(trained: Trained, steps: int) -> dict:
   ends = wanted.argmax(-1)
   parts = ends[:1], said, ends[1:]
   return {'share': share_S, 'phrases': np.concatenate(parts)}
+
+
+def steered(trained: Trained):
+  """An unseen phrase, and what is decoded where an attribute's vector is added
+  to its code: a row for each attribute."""
+  what = phrase_of(trained)
+  if what is None or trained.test.given is not None:
+    return None
+  seen, _, _ = test_examples(trained, 1)
+  code_Z, rows = trained.encode(seen)[0], {}
+  for name, vector_Z in attributes.vectors(trained).items():
+    z_SZ = np.stack([code_Z + s * vector_Z for s in attributes.STEPS])
+    x = attributes.said(trained, z_SZ)
+    rows[name.replace(' ', '\n')] = [
+      song(one, what, f'{name} {s:+g}' if s else name)
+      for one, s in zip(x, attributes.STEPS, strict=True)
+    ][:: 1 if what.bars <= 4 else 4]
+  title = f'An unseen phrase, its code plus {said_of(attributes.STEPS)} vectors'
+  return played(rows, title) if rows else None
+
+
+def said_of(numbers) -> str:
+  """'-1, 0 or 1'."""
+  *others, last = [f'{number:g}' for number in numbers]
+  return f'{", ".join(others)} or {last}'
 
 
 def drift(trained: Trained):
@@ -155,6 +181,17 @@ def rate_and_accuracy(runs: list[Run]) -> dict:
   return {'rate': figures.lines(panels, 'bits of the code', title)}
 
 
+def steering(runs: list[Run]) -> str:
+  """What attribute vectors do, in words; '' if it is not known."""
+  found = runs[0].studies.get('steered', {})
+  parts = [
+    f'{name} {found[name][0]:.2g} to {found[name][-1]:.2g} {unit}'
+    for name, unit in zip(attributes.NAMES, attributes.UNITS, strict=True)
+    if name in found
+  ]
+  return f'; steered: {", ".join(parts)}' if parts else ''
+
+
 def of_phrases(runs: list[Run]) -> str:
   """One line on runs of one label, '' if they have no phrases."""
   if any('accuracy_free' not in run.results for run in runs):
@@ -176,6 +213,7 @@ def of_phrases(runs: list[Run]) -> str:
     line += f'; the code carries {mean_and_error(bits, " bits")}'
   if best is None:
     return line
+  line += steering(runs)
   beats = all(run.results['accuracy_free'] > rivals[best] for run in runs)
   fate = 'above' if beats else 'NOT above'
   return f'{line}; {fate} {best}, {100 * rivals[best]:.1f} %'
