@@ -29,7 +29,21 @@ def test_a_trio_has_the_lead_the_bass_and_the_drums():
   assert len(found.x) == 3
 
 
-@pytest.mark.parametrize('kind', phrases.KINDS)
+def test_drums_of_a_groove_are_an_image_and_a_song_again():
+  notes = (
+    Note(0, 1, 36, 100, -0.25), Note(0, 1, 42, 30), Note(20, 21, 38, 1, 0.4)
+  )  # fmt: skip
+  what = Phrase('groove', 2)
+  one = Song((Track(notes, drums=True),), 2)
+  found = phrases.batch([one], what, 'it')
+  assert found.shape == (32, 9, 3) and not found.numbers
+  [drums] = phrases.song(found.images()[0], what).tracks
+  assert drums.drums and [n[:4] for n in drums.notes] == [n[:4] for n in notes]
+  far = [a.offset - b.offset for a, b in zip(drums.notes, notes, strict=True)]
+  assert np.abs(far).max() < 1 / 255
+
+
+@pytest.mark.parametrize('kind', phrases.KINDS.keys() - {'groove'})
 def test_a_song_of_a_phrase_is_that_phrase_again(kind):
   what = Phrase(kind, 2)
   found = phrases.batch([song()], what, 'it')

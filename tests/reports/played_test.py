@@ -133,3 +133,44 @@ def test_several_settings_are_a_curve_of_accuracy_over_bits():
   np.testing.assert_allclose(free.get_ydata(), [0.1, 0.2, 0.4])
   assert len(found.verdicts) == 3
   assert played.reproduced(runs[:2]).pictures == {}
+
+
+def test_a_drummer_is_heard_beside_the_model(model):
+  x = np.zeros((6, 32, 9, 3), np.uint8)
+  x[:, ::8, 1] = 255, 200, 128
+  batch = data.Batch(x.reshape(6, -1), None, (32, 9, 3))
+  wanted = np.asarray(batch.images())
+  example = views.Example(wanted[..., :1], wanted, wanted[..., 0])
+
+  class Drummer:
+    ex = Experiment(phrase='groove/2')
+    data = {'test': batch}
+    test = example
+
+    def reconstruct(self, seen, given):
+      return np.full(wanted[: len(seen)].shape, 0.5)
+
+  found = played.performed(Drummer())
+  assert len(found.songs) == 8
+  played_as, said = found.songs[0].tracks[0], found.songs[4].tracks[0]
+  assert [n.start for n in played_as.notes] == [0, 8, 16, 24]
+  assert [n.start for n in said.notes] == [0, 8, 16, 24]
+  assert {n.velocity for n in played_as.notes} == {100}
+  assert {n.velocity for n in said.notes} == {64}
+  assert played.performed(model) is None
+
+
+def test_the_verdict_on_a_drummer_has_habits_beside_it():
+  one = run(velocity_error=3.0, delay_error_steps=0.05)
+  one = one._replace(studies={'habits': {'each drum': [9.0, 0.07]}})
+  [line] = played.humanised([one]).verdicts
+  assert '3.00 of 127 off' in line and 'each drum 9.00 and 0.07' in line
+  assert played.humanised([run()]).verdicts == []
+
+
+def test_steering_stands_in_the_verdict():
+  one = run()._replace(
+    studies={'steered': {'note density': [2.0, 3.0, 5.0]}, 'rivals': {'x': 0.1}}
+  )
+  [line] = played.reproduced([one]).verdicts
+  assert 'steered: note density 2 to 5 onsets a bar' in line

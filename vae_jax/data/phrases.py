@@ -1,9 +1,10 @@
 """Songs cut into phrases of one length, as class numbers: what --phrase says.
 
 KIND/BARS, such as melody/2: KIND is melody, bass or drums, the trio of these,
-or multitrack: up to eight tracks, the last one drums, with the bar's chord for
-a label. A phrase begins with a bar and has an onset in at least half of its
-bars; no phrase is there twice.
+multitrack, which is up to eight tracks, the last one drums, with the bar's
+chord for a label, or groove: drums with how each is hit, an image (L, 9, 3). A
+phrase begins with a bar and has an onset in at least half of its bars; no
+phrase is there twice.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from vae_jax.data.batch import Batch, DataError
 from vae_jax.music import BAR, Note, Song, Track, harmony
 from vae_jax.music.classes import (
   DRUMS,
+  HITS,
   OFF,
   PITCHED,
   drum_notes,
@@ -23,6 +25,8 @@ from vae_jax.music.classes import (
   melody,
   melody_notes,
   shifted,
+  struck,
+  struck_notes,
 )
 
 KINDS = {
@@ -30,6 +34,7 @@ KINDS = {
   'bass': ('bass',),
   'drums': ('drums',),
   'trio': ('melody', 'bass', 'drums'),
+  'groove': ('drums',),
   'multitrack': (*(str(i) for i in range(7)), 'drums'),
 }
 BASSES = range(32, 40)  # programs of General MIDI
@@ -70,20 +75,20 @@ def batch(songs: Iterable[Song], what: Phrase, source: str) -> Batch:
 
   DataError naming the source if they have none.
   """
-  rows, chords = [], []
+  kept = {}
   for song in songs:
     for row, chord in of_song(song, what):
-      rows.append(row)
-      chords.append(chord)
-  if not rows:
+      kept.setdefault(row.tobytes(), (row, chord))
+  if not kept:
     raise DataError(f'{source} has no phrase {what.kind}/{what.bars}')
-  x, first = np.unique(np.array(rows), axis=0, return_index=True)
-  order = np.argsort(first)  # as the songs have them
+  x, chords = map(np.array, zip(*kept.values(), strict=True))
+  if what.kind == 'groove':
+    return Batch(x, None, shape=(what.bars * BAR, HITS, 3))
   shape = what.bars * BAR, len(what.tracks), classes(what)
   labelled = what.kind == 'multitrack'
   return Batch(
-    x[order].astype(np.uint16),
-    np.array(chords, np.int32)[first[order]] if labelled else None,
+    x.astype(np.uint16),
+    chords.astype(np.int32) if labelled else None,
     shape=shape,
     scale=float(shape[2] - 1),
     classes=CHORDS if labelled else (),
@@ -101,6 +106,12 @@ def of_song(song: Song, what: Phrase):
   parts = roles(song, what)
   steps, hop = what.bars * BAR, max(1, what.bars // 2)
   for bar in range(0, song.bars - what.bars + 1, hop):
+    if what.kind == 'groove':
+      x_L93 = struck(shifted(parts[0], bar * BAR, steps), steps)
+      begun = x_L93[:, :, 0].reshape(what.bars, -1).any(1)
+      if begun.sum() >= max(1, what.bars / 2):
+        yield x_L93.reshape(-1), 0
+      continue
     columns = [
       (drums if role == 'drums' else melody)(
         shifted(notes, bar * BAR, steps), steps
@@ -133,7 +144,10 @@ def roles(song: Song, what: Phrase) -> list[list[Note]]:
 
 
 def song(x, what: Phrase, name: str = '') -> Song:
-  """The Song that class numbers [L * T] or [L, T] say."""
+  """The Song that class numbers [L * T] or [L, T], or hits of groove, say."""
+  if what.kind == 'groove':
+    notes = struck_notes(np.asarray(x).reshape(-1, HITS, 3))
+    return Song((Track(tuple(notes), drums=True),), what.bars, name=name)
   x_LT = np.asarray(x).reshape(-1, len(what.tracks))
   tracks = [
     Track(

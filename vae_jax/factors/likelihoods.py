@@ -111,6 +111,23 @@ def categorical() -> Likelihood:
   return Likelihood(log_prob, jax.nn.softmax, sample)
 
 
+def struck(sigma: float = 0.1) -> Likelihood:
+  """Outputs [B, L, 9, 3] are logits of how drums are hit: of the velocity and
+  of how late, normal with this sigma, where x says that there is a hit."""
+
+  def log_prob(outputs, x):
+    scaled = (jax.nn.sigmoid(outputs[..., 1:]) - x[..., 1:]) / sigma
+    constant = math.log(sigma) + 0.5 * math.log(2 * math.pi)
+    log_p = -0.5 * scaled**2 - constant
+    return _flat(x[..., :1] * log_p).sum(-1)
+
+  def sample(outputs, key_B):
+    noise = jax.vmap(lambda k: jax.random.normal(k, outputs.shape[1:]))(key_B)
+    return jnp.clip(jax.nn.sigmoid(outputs) + sigma * noise, 0.0, 1.0)
+
+  return Likelihood(log_prob, jax.nn.sigmoid, sample)
+
+
 def cross_entropy(logits, x):
   """-log p(x) of a Bernoulli with these logits, elementwise, in nats."""
   # Exact for logits of any size, where log(sigmoid(logits)) is not.

@@ -78,6 +78,18 @@ def changed(x_BHWC, change: str):
   return x_BHWC
 
 
+def hits(batch, key_B) -> Example:
+  """Sees which drums are hit, [B, L, 9, 1], and must produce how, [B, L, 9, 3];
+  the hits are given at each step, [B, L, 9]: a drummer's view (Gillick et al.
+  2019). ValueError for anything but phrases of groove."""
+  del key_B
+  if batch.numbers or batch.shape[1:] != (9, 3):
+    raise ValueError('this view needs --phrase=groove/BARS')
+  x_BL93 = batch.images()
+  hit_BL9 = x_BL93[..., 0]
+  return Example(hit_BL9[..., None], x_BL93, hit_BL9)
+
+
 def labels(batch, key_B) -> Example:
   """Sees the image and must produce its label, one-hot as an image of one pixel
   [B, 1, 1, Y]: a classifier's view. ValueError if there are no labels."""

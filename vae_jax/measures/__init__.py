@@ -17,6 +17,7 @@ baselines    trivial rivals: (train, test) -> predictions
 trained      a model with its parameters, and what is known without them
 rivals       the baselines beside a trained model
 sequences    measures and rivals of sequences
+struck       how near a model comes to a drummer
 attributes   what can be counted in phrases, and steering by it
 codes        studies of codes: beside PCA, with few labels, against the prior
 samples      how good a set of samples is

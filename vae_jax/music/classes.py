@@ -89,6 +89,29 @@ def drum_notes(classes) -> list[Note]:
   ]
 
 
+def struck(notes: Iterable[Note], steps: int) -> np.ndarray:
+  """How drums are hit, [steps, 9, 3] of uint8: whether (0 or 255), the velocity
+  (255 is 127) and how late (0 to 255 is -0.5 to 0.5 of a step)."""
+  x = np.zeros((steps, HITS, 3), np.uint8)
+  for note in notes:
+    kind = KIND_OF.get(note.pitch)
+    if kind is not None and 0 <= note.start < steps:
+      velocity = np.clip(note.velocity, 1, 127) * 255 / 127
+      late = np.clip(note.offset + 0.5, 0, 1) * 255
+      x[note.start, kind] = 255, np.rint(velocity), np.rint(late)
+  return x
+
+
+def struck_notes(x_L93) -> list[Note]:
+  """The hits that these numbers in [0, 1], [L, 9, 3], say, in order."""
+  notes = []
+  for step, kind in np.argwhere(np.asarray(x_L93)[:, :, 0] > 0.5):
+    _, velocity, late = map(float, x_L93[step, kind])
+    how = max(1, round(127 * velocity)), min(late, 0.996) - 0.5
+    notes.append(Note(int(step), int(step) + 1, WRITTEN[kind], *how))
+  return sorted(notes)
+
+
 def shifted(notes: Sequence[Note], start: int, steps: int) -> list[Note]:
   """The notes, which are in the order of their starts, that begin in these
   steps, as if `start` were the first one."""

@@ -13,7 +13,13 @@ import jax.numpy as jnp
 
 from vae_jax.networks.layers import Dense
 from vae_jax.networks.layers.lstm import Lstm, both_ways, unrolled, zero_state
-from vae_jax.networks.layers.score import Part, Score, chosen, taught
+from vae_jax.networks.layers.score import (
+  Part,
+  Score,
+  chosen,
+  taught,
+  unheard,
+)
 from vae_jax.networks.shapes import Network, dense_heads
 
 
@@ -104,6 +110,8 @@ class Decoder(nn.Module):
     noise [B, L, T, V], if any, is added.
     """
     parts = self.parts(self.seeds(z_BZ), given)
+    if self.score.deaf:
+      return unheard(self.score, parts, len(z_BZ), noise)
     if teacher is not None and own is None:
       logits = taught(self.score, parts, teacher)
       return logits, teacher

@@ -36,6 +36,28 @@ def reconstructed(trained: Trained, count: int = 4):
   return played(rows, f'{title}, free-running')
 
 
+def performed(trained: Trained, count: int = 4):
+  """Velocities of unseen phrases as they were played and as they are said of
+  the hits alone, a row a drum."""
+  if trained.ex.phrase is None or not trained.ex.phrase.startswith('groove/'):
+    return None
+  seen, wanted, given = test_examples(trained, count)
+  said = trained.reconstruct(seen, given) * wanted[..., :1]
+  said[..., 0] = wanted[..., 0]
+  rows = {
+    label: np.flip(x[..., 1:2].swapaxes(1, 2), 1)
+    for label, x in (('played', wanted), ('said', said))
+  }
+  title = 'Velocities (white: 127) of unseen phrases, drums over sixteenths'
+  figure, what = figures.rows(rows, title=title), phrase(trained.ex.phrase)
+  own = [
+    song(one, what, f'{label} {i + 1}')
+    for label, x in (('played', wanted), ('said', said))
+    for i, one in enumerate(x)
+  ]
+  return Played(figure, own)
+
+
 def sampled(trained: Trained, rows: int = 2, columns: int = 4):
   """Draws of the prior, each step drawn at the network's temperature."""
   what = phrase_of(trained)
@@ -179,6 +201,23 @@ def rate_and_accuracy(runs: list[Run]) -> dict:
   panels = {'steps that are right': lines}
   title = f'Unseen phrases of {runs[0].ex.dataset}'
   return {'rate': figures.lines(panels, 'bits of the code', title)}
+
+
+def humanised(runs: list[Run]) -> Report:
+  """The verdict on how drums are hit, for each label, beside habits."""
+  verdicts = []
+  for label, members in by_label(runs).items():
+    names = 'velocity_error', 'delay_error_steps'
+    if any(run.results.keys().isdisjoint(names) for run in members):
+      continue
+    velocity, delay = (
+      mean_and_error([run.results[name] for run in members]) for name in names
+    )
+    line = f'velocities are {velocity} of 127 off, delays {delay} of a step'
+    for rival, (fast, late) in members[0].studies.get('habits', {}).items():
+      line += f'; by the mean of {rival} {fast:.2f} and {late:.2f}'
+    verdicts.append(f'{label}: {line}' if label else line)
+  return Report(verdicts=verdicts)
 
 
 def steering(runs: list[Run]) -> str:

@@ -95,6 +95,16 @@ def taught(score: Score, parts: list[Part], teacher):
   return jnp.stack(logits, 2)
 
 
+def unheard(score: Score, parts: list[Part], b: int, noise):
+  """(logits, choices) of a deaf decoder, which needs no step before another:
+  [B, L, T, V] each."""
+  shape = b, score.steps, score.tracks, score.classes
+  logits = taught(score, parts, jnp.zeros(shape, parts[0].kernel.dtype))
+  scores = logits if noise is None else logits + noise
+  choice = jax.nn.one_hot(scores.argmax(-1), score.classes, dtype=logits.dtype)
+  return logits, choice
+
+
 def said_by(part: Part, x_BLF):
   """Logits of a part for its inputs at every step: [B, L, O]. All bars at once,
   where each has a seed of its own."""
