@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import pytest
 
+from vae_jax import data
 from vae_jax.factors import views
 from vae_jax.images import area_means
 
@@ -173,3 +174,36 @@ def test_low_resolution_names_the_factors_that_there_are(batch):
   for factor in (0, 3, 4):
     with pytest.raises(ValueError, match=f'4x6.*{factor}: .* one of 1, 2$'):
       views.low_resolution(wide, keys(batch), factor)
+
+
+def test_a_phrase_is_transposed_whole_and_within_its_range():
+  rng = np.random.default_rng(0)
+  x = np.where(rng.random((200, 16)) < 0.3, rng.integers(2, 90, (200, 16)), 0)
+  x[:100] = np.clip(x[:100], 0, 60) * (x[:100] > 20)
+  batch = data.Batch(x.astype(np.uint16), None, (16, 1, 90), 89.0, numbers=True)
+  key_B = jax.random.split(jax.random.key(0), 200)
+  found = np.asarray(views.transposed(batch, key_B, most=3).seen)
+  found = found.argmax(-1)[..., 0]
+  np.testing.assert_array_equal(found > 1, x > 1)
+  by = set()
+  for before, after in zip(x, found, strict=True):
+    shifts = {int(v) for v in (after - before)[before > 1]}
+    assert len(shifts) <= 1
+    by |= (
+      shifts
+      if before.max() < 87 and before[before > 1].min(initial=9) > 4
+      else set()
+    )
+    assert after.max() <= 89
+  assert by == {-3, -2, -1, 0, 1, 2, 3}
+  with pytest.raises(ValueError, match='needs phrases'):
+    views.transposed(batch.replace(numbers=False), key_B)
+
+
+def test_drums_are_not_transposed():
+  x = np.full((8, 6), 40, np.uint16)
+  batch = data.Batch(x, None, (3, 2, 512), 511.0, numbers=True)
+  key_B = jax.random.split(jax.random.key(0), 8)
+  found = np.asarray(views.transposed(batch, key_B, drums=(1,)).wanted)
+  found = found.argmax(-1)
+  assert (found[..., 1] == 40).all() and (found[..., 0] != 40).any()

@@ -11,6 +11,7 @@ import numpy as np
 
 from vae_jax.factors.hyper import Positive
 from vae_jax.images import area_means
+from vae_jax.music.classes import OFF, PITCHED
 
 
 class Example(NamedTuple):
@@ -76,6 +77,30 @@ def changed(x_BHWC, change: str):
     x_BPC = x_BHWC.reshape(-1, height * width, channels)
     return x_BPC[:, order].reshape(x_BHWC.shape)
   return x_BHWC
+
+
+def transposed(
+  batch, key_B, most: int = 5, drums: tuple[int, ...] = ()
+) -> Example:
+  """Sees a phrase moved by up to `most` semitones up or down, another number
+  for every key, and must reproduce that; a phrase stays where a pitch would
+  leave the range of a melody, and so do tracks of `drums`. ValueError for
+  anything but phrases of class numbers."""
+  if not batch.numbers:
+    raise ValueError('this view needs phrases: --phrase=melody/2')
+  steps, tracks, _ = batch.shape
+  x_BLT = batch.x.reshape(-1, steps, tracks).astype(jnp.int32)
+  pitched_T = np.isin(np.arange(tracks), drums, invert=True)
+  moves = (x_BLT > OFF) & pitched_T[None, None]
+  by_B = jax.vmap(lambda key: jax.random.randint(key, (), -most, most + 1))(
+    key_B
+  )
+  moved_BLT = x_BLT + by_B[:, None, None]
+  stays = moves & ((moved_BLT <= OFF) | (moved_BLT >= PITCHED))
+  fits_B = ~stays.any((1, 2))
+  x_BLT = jnp.where(moves & fits_B[:, None, None], moved_BLT, x_BLT)
+  x = batch.replace(x=x_BLT).images()
+  return Example(seen=x, wanted=x)
 
 
 def hits(batch, key_B) -> Example:
