@@ -9,7 +9,7 @@ from functools import partial
 from experiments import music
 from vae_jax.factors import views
 
-STEPS = 3500
+STEPS = 3000
 
 experiment = dataclasses.replace(
   music.experiment,

@@ -57,7 +57,8 @@ def recurrent(
     Decoder(score._replace(deaf=deaf), tuple(widths), conductor),
     maskable=True,
     decode=decode,
-    generate=partial(generate, temperature=temperature),
+    # One that hears nothing has nothing to draw step after step.
+    generate=None if deaf else partial(generate, temperature=temperature),
   )
 
 
