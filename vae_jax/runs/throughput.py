@@ -18,6 +18,7 @@ from vae_jax import config, networks
 from vae_jax.config.experiment import Experiment
 from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.model import PRECISIONS
+from vae_jax.networks.layers import lstm
 from vae_jax.runs import stacked
 from vae_jax.runs.loop import compiled_steps, examples_of, lowered_steps
 from vae_jax.runs.plan import Job
@@ -178,7 +179,8 @@ def at_once(job: Job) -> int:
 
 def work(run: Begun) -> dict:
   """FLOPs and bytes of one step on one device as XLA counts them: those of the
-  body of a loop once, so that one step has to be a body, in one piece.
+  body of a loop once, so that one step has to be a body, in one piece, and
+  loops over time are written out (not for the bytes, which are too few).
 
   FLOPs are counted before XLA compiles: in the calls of libraries that it makes
   of products on a GPU it may not know them.
@@ -186,7 +188,8 @@ def work(run: Begun) -> dict:
   ex, call = run.job.ex, run.call
   each = ex.batch_size // run.job.layout.shares
   counted = dataclasses.replace(ex, micro_batch=each, unroll=1)
-  lowered = lowered_steps(counted, run.examples, run.hyper, run.state)
+  with lstm.written_out():
+    lowered = lowered_steps(counted, run.examples, run.hyper, run.state)
   if at_once(run.job) != each or ex.unroll != 1:
     call = lowered.compile(hasty())
   return {

@@ -124,3 +124,20 @@ def test_a_cell_keeps_float32_where_the_rest_is_bfloat16():
     gates, weights.recurrent, lstm.zero_state(B, H, jnp.bfloat16)
   )
   assert (h.dtype, c.dtype) == (jnp.bfloat16, jnp.float32)
+
+
+def test_written_out_every_step_is_counted():
+  gates, recurrent = jnp.zeros((L, B, 4 * H)), jnp.zeros((H, 4 * H))
+
+  def flops():
+    def loss(gates, recurrent):
+      return lstm.unrolled(gates, recurrent, lstm.zero_state(B, H)).sum()
+
+    gradient = jax.jit(jax.grad(loss, (0, 1)))
+    return gradient.lower(gates, recurrent).cost_analysis()['flops']
+
+  once, products = flops(), 2 * B * H * 4 * H
+  with lstm.written_out():
+    every = flops()
+  assert every > 3 * L * products - products  # the first has no state before
+  assert once < every / 2 and flops() == once

@@ -7,6 +7,7 @@ loop that goes back. Gates are in the order input, forget, cell, output
 begins at 1 (Jozefowicz et al. 2015).
 """
 
+import contextlib
 from functools import partial
 from typing import NamedTuple
 
@@ -17,6 +18,20 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from vae_jax.networks.layers.dense import plus
+
+_written_out = False
+
+
+@contextlib.contextmanager
+def written_out():
+  """Traced in here, loops over time are written out: XLA counts what a loop
+  costs as if it ran once."""
+  global _written_out
+  _written_out = True
+  try:
+    yield
+  finally:
+    _written_out = False
 
 
 class Weights(NamedTuple):
@@ -105,7 +120,7 @@ def run(gates_LB, recurrent, state):
     state, active = advance(gates_B, recurrent, state)
     return state, (*state, active)
 
-  return lax.scan(body, state, gates_LB)[1]
+  return lax.scan(body, state, gates_LB, unroll=_written_out or 1)[1]
 
 
 def forward(gates_LB, recurrent, state):
@@ -139,7 +154,9 @@ def backward(kept, ct_LBH):
 
   zero = jnp.zeros(c_BH.shape, wide)
   steps = ct_LBH.astype(wide), c_LBH, before_LBH, active_L
-  (dh_BH, dc_BH), gates_LB = lax.scan(body, (zero, zero), steps, reverse=True)
+  (dh_BH, dc_BH), gates_LB = lax.scan(
+    body, (zero, zero), steps, reverse=True, unroll=_written_out or 1
+  )
   past_LBH = jnp.concatenate([h_BH[None], h_LBH[:-1]])
   units = past_LBH.shape[-1]
   drecurrent = past_LBH.reshape(-1, units).T @ gates_LB.reshape(-1, 4 * units)
