@@ -1,6 +1,10 @@
 """One bar of up to eight tracks, given its chord.
 
-python launch.py --experiment=multitrack
+  python launch.py --experiment=multitrack
+
+89.7 % of the steps of unseen bars are right free-running, 91.9 % after the
+right step, but 83.0 % with another bar's code: most tracks rest most of the
+time. 104 s on two CPU cores.
 """
 
 import dataclasses
