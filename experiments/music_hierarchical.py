@@ -2,7 +2,8 @@
 
   python launch.py --experiment=music_hierarchical
 
-After 1,200 steps neither knows much of unseen phrases. After 8,000 of three
+109 s on two CPU cores, 1,200 steps each: neither knows much of unseen phrases
+by then, 66.4 and 67.8 % of the steps free-running. After 8,000 of three
 seeds (schedule.learning_rate=warm_cosine(warm=100,steps=8000,last=0.02)) the
 flat decoder is right in 73.9 % after the right step and 65.7 % free-running,
 the one under a conductor of quarter notes in 72.1 and 69.6: it loses 2.5 points
