@@ -391,3 +391,10 @@ def test_float32_means_float32_whatever_the_default_is(tiny, batch):
   with jax.default_matmul_precision('bfloat16'):
     text = str(jax.make_jaxpr(tiny.model(batch).encode)(params, example.seen))
   assert 'HIGHEST' in text and 'DEFAULT' not in text
+
+
+def test_an_image_decoder_has_no_steps_of_its_own_to_go_on_from(tiny, batch):
+  model, example = tiny.model(batch), views.clean(batch, None)
+  params = model.init(jax.random.key(0), example)
+  with pytest.raises(ValueError, match='step after step, such as'):
+    objectives.scheduled_elbo(model, params, example, keys(batch.size))

@@ -156,7 +156,8 @@ def all_kinds() -> dict:
       ex = member.ex.bound(Hyper(leaves))
       parts = ex.view, ex.objective, ex.posterior, ex.prior, ex.critic
       kind = ' '.join(render(part) for part in parts)
-      found.setdefault(kind, member.ex)
+      if member.ex.phrase is None:  # music's have only leaves that images have
+        found.setdefault(kind, member.ex)
   return found
 
 

@@ -156,9 +156,15 @@ def infer(model: Model, params, example, key_B):
   return z_BZ, kl(q, model.prior(params, example.given), z_BZ)
 
 
-def decode(model: Model, params, z, given=None, teacher=None):
-  """Model.decode of flat latents."""
+def decode(model: Model, params, z, given=None, teacher=None, **own):
+  """Model.decode of flat latents; ValueError for what decoders take that go on
+  from their own steps."""
   del teacher
+  if own:
+    raise ValueError(
+      'this objective needs a network that decodes step after step, such as '
+      'networks.recurrent'
+    )
   return model.apply(model.network.decoder, params['decoder'], z, given)
 
 
