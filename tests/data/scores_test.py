@@ -37,6 +37,7 @@ def test_chorales_have_four_voices_and_whole_bars(chorales):
     ('{"train": [[[1, 2, 3]]], "test": [[[1]]]}', 'holds no chorales'),
     ('{"train": [[[1, 2, 3, 400]]], "test": [[[1, 2, 3, 4]]]}', 'no chorales'),
     ('{"train": []}', 'holds no chorales'),
+    ('{"train": [[[1, 2, 3, 4]]], "test": []}', 'holds no chorales in test'),
     ('[1, 2]', 'holds no chorales'),
     ('not json', 'holds no chorales'),
     (None, 'No such file'),

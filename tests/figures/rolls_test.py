@@ -34,7 +34,9 @@ def test_drums_lie_below_by_their_kinds():
   axes = figures.rolls({'a': [song(LEAD, HITS)]}).get_axes()[0]
   assert [y for *_, y in boxes(axes)][2:] == [below(60, 0), below(60, 1)]
   labels = [t.get_text() for t in axes.get_yticklabels()]
-  assert 'snare' in labels and 'C4' in labels
+  assert 'drums' in labels and 'C4' in labels and 'snare' not in labels
+  alone = figures.rolls({'a': [song(HITS)]}).get_axes()[0]
+  assert 'snare' in [t.get_text() for t in alone.get_yticklabels()]
   low, high = axes.get_ylim()
   assert low < below(60, 0) and high > 64
 
@@ -46,6 +48,20 @@ def test_rows_have_labels_and_songs_names():
   assert len(axes) == 3 and axes[0].get_ylabel() == 'one'
   assert axes[0].get_title(loc='left') == 'x'
   assert figure.get_suptitle() == 'title'
+
+
+def test_tracks_that_play_are_named_in_their_colours():
+  silent = Track(())
+  figure = figures.rolls(
+    {'a': [song(LEAD, silent, HITS)]}, tracks=['lead', 'bass', 'drums']
+  )
+  [legend] = figure.legends
+  assert [t.get_text() for t in legend.get_texts()] == ['lead', 'drums']
+  colours = [p.get_facecolor() for p in legend.get_patches()]
+  [axes] = figure.get_axes()
+  drawn = {tuple(c.get_facecolor()[0]) for c in axes.collections}
+  assert len(set(colours)) == 2 and set(map(tuple, colours)) == drawn
+  assert not figures.rolls({'a': [song(LEAD)]}, tracks=['lead']).legends
 
 
 def test_no_songs_are_no_picture():

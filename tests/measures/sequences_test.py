@@ -90,6 +90,12 @@ def test_what_is_right_is_counted_by_its_kind(ex, phrases):
   assert not any(name.startswith(('onsets_', 'kinds')) for name in found)
 
 
+def test_another_network_is_refused_in_words(ex, phrases):
+  other = dataclasses.replace(ex, network=networks.mlp)
+  with pytest.raises(ValueError, match='need a network of sequences'):
+    pooled.shapes(other, phrases['test'])
+
+
 def test_of_drums_every_class_but_none_is_an_onset(ex, phrases):
   drums = functools.partial(ex.network, drums=(0,))
   x = np.asarray(phrases['test'].x)

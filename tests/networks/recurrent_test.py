@@ -155,6 +155,13 @@ def test_tracks_say_no_class_that_they_do_not_have():
   assert (logits[:, :, 0, :90] > -1e8).all() and (logits[:, :, 1] > -1e8).all()
 
 
+def test_drums_are_tracks_that_are_there_and_named_where_they_must_be():
+  with pytest.raises(ValueError, match='the tracks are 0 to 1'):
+    modelled(sequences(2, 512), drums=(1, 5))
+  with pytest.raises(ValueError, match='512 classes are those of drums'):
+    modelled(sequences(1, 512))
+
+
 def test_what_is_given_at_each_step_or_once_is_the_same():
   batch = sequences()
   network = functools.partial(recurrent, encoder=5, widths=(6,), bar=BAR)

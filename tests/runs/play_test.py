@@ -13,7 +13,7 @@ from vae_jax import networks
 from vae_jax.config import ConfigError, grid
 from vae_jax.data import catalogue, phrases
 from vae_jax.music import Note, Song, Track, composer, midi
-from vae_jax.runs import command, use
+from vae_jax.runs import command, play, use
 from vae_jax.runs.directory import Refused
 
 
@@ -124,16 +124,24 @@ def used(mode, run_dir, sources, out, **flags):
 
 
 @pytest.mark.slow
-def test_phrases_of_a_folder_are_decoded_and_written(run_dir, files, tmp_path):
+def test_phrases_of_a_folder_are_decoded_and_written(
+  run_dir, files, tmp_path, capsys
+):
   paths = used('reconstruct', run_dir, [files], tmp_path / 'out')
   names = [path.name for path in paths]
   assert names[:2] == ['songs.png', 'songs.wav']
+  assert '1 of 3 MIDI files refused' in capsys.readouterr().err
   assert names[2:] == [
     f'{n}_{i}_{what}.mid' for n in 'ab' for i in (1, 2, 3)
     for what in ('decoded', 'yours')
   ]  # fmt: skip
   yours = midi.song((tmp_path / 'out/songs/b_2_yours.mid').read_bytes())
   assert [n.pitch for n in yours.tracks[0].notes][:2] == [74, 70]
+
+
+def test_songs_of_one_stem_keep_what_tells_them_apart():
+  songs = [Song((), 1, name=name) for name in ('x/a.mid', 'x/a.midi', 'b.mid')]
+  assert play.stems(songs) == ['x/a.mid', 'x/a.midi', 'b']
 
 
 @pytest.mark.slow
@@ -199,6 +207,12 @@ def test_what_cannot_be_played_is_one_line(
     used(mode, run_dir, given, tmp_path / 'out')
   assert '\n' not in str(caught.value)
   assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.slow
+def test_only_what_is_drawn_has_a_temperature(run_dir, tmp_path):
+  with pytest.raises(ConfigError, match='embed draws nothing'):
+    used('embed', run_dir, ['x'], tmp_path / 'out', temperature='2')
 
 
 def test_a_temperature_is_a_number_of_heat(tmp_path):

@@ -36,6 +36,14 @@ def outcome(tiny, grey, tmp_path):
   return command.fit('tiny', [grid.alone(ex)], tmp_path / 'run')
 
 
+def test_images_have_no_temperature_and_nothing_between(outcome, tmp_path):
+  args = outcome.run_dir, [], tmp_path / 'out', '2', '0'
+  with pytest.raises(Refused, match='has no --temperature'):
+    use.use('generate', *args, temperature='2')
+  with pytest.raises(Refused, match='no model of music'):
+    use.use('interpolate', outcome.run_dir, ['a', 'b'], *args[2:])
+
+
 def test_a_loaded_model_is_the_trained_one_without_its_data(
   outcome, monkeypatch
 ):

@@ -53,6 +53,11 @@ class Phrase(NamedTuple):
     """The roles of its tracks."""
     return KINDS[self.kind]
 
+  @property
+  def names(self) -> list[str]:
+    """Its tracks in words."""
+    return [f'track {int(t) + 1}' if t.isdigit() else t for t in self.tracks]
+
 
 def phrase(text: str) -> Phrase:
   """KIND/BARS as a Phrase; DataError in one line for anything else."""
@@ -106,23 +111,26 @@ def of_song(song: Song, what: Phrase):
   parts = roles(song, what)
   steps, hop = what.bars * BAR, max(1, what.bars // 2)
   for bar in range(0, song.bars - what.bars + 1, hop):
-    if what.kind == 'groove':
-      x_L93 = struck(shifted(parts[0], bar * BAR, steps), steps)
-      begun = x_L93[:, :, 0].reshape(what.bars, -1).any(1)
-      if begun.sum() >= max(1, what.bars / 2):
-        yield x_L93.reshape(-1), 0
-      continue
-    columns = [
-      (drums if role == 'drums' else melody)(
-        shifted(notes, bar * BAR, steps), steps
-      )
-      for role, notes in zip(what.tracks, parts, strict=True)
-    ]
-    x_LT = np.stack(columns, 1)
-    silent = [0 if role == 'drums' else OFF for role in what.tracks]
-    begun = (x_LT > silent).reshape(what.bars, -1).any(1)
-    if begun.sum() >= max(1, what.bars / 2):
-      yield x_LT.reshape(-1), chord_number(song, bar)
+    own = [shifted(notes, bar * BAR, steps) for notes in parts]
+    x, begun = encoded(own, what, steps)
+    if begun.reshape(what.bars, -1).any(1).sum() >= what.bars / 2:
+      yield x.reshape(-1), chord_number(song, bar)
+
+
+def encoded(parts: list[list[Note]], what: Phrase, steps: int):
+  """(x [L, T], or how drums are hit [L, 9, 3]; where something begins) for the
+  notes of each role."""
+  if what.kind == 'groove':
+    x_L93 = struck(parts[0], steps)
+    return x_L93, x_L93[..., 0] > 0
+  pairs = list(zip(what.tracks, parts, strict=True))
+  columns = [
+    (drums if role == 'drums' else melody)(notes, steps)
+    for role, notes in pairs
+  ]
+  silent = [0 if role == 'drums' else OFF for role, _ in pairs]
+  x_LT = np.stack(columns, 1)
+  return x_LT, x_LT > silent
 
 
 def roles(song: Song, what: Phrase) -> list[list[Note]]:

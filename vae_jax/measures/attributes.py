@@ -4,7 +4,7 @@
 import numpy as np
 
 from vae_jax.data import spread
-from vae_jax.measures.sequences import numbers
+from vae_jax.measures.sequences import numbers, score_of
 from vae_jax.measures.trained import Trained
 from vae_jax.music import BAR, BEAT
 from vae_jax.music.classes import OFF
@@ -64,7 +64,7 @@ def vectors(trained: Trained, limit: int = 2000) -> dict[str, np.ndarray]:
 
 def drums_of(trained: Trained) -> tuple[int, ...]:
   """The tracks that are drums."""
-  return trained.model.network.decoder.score.drums
+  return score_of(trained.model).drums
 
 
 def direction(codes_NZ, value_N):

@@ -43,10 +43,20 @@ def accuracies(model, params, example, key_B):
 
 def before_onsets(model):
   """The last class of each track, [T], that begins nothing."""
-  score = model.network.decoder.score
+  score = score_of(model)
   return jnp.array(
     [HOLD if t in score.drums else OFF for t in range(score.tracks)]
   )
+
+
+def score_of(model):
+  """What the model's sequences are like; ValueError if it has none."""
+  score = getattr(model.network.decoder, 'score', None)
+  if score is None:
+    raise ValueError(
+      'measures of sequences need a network of sequences: networks.recurrent'
+    )
+  return score
 
 
 def right(said, wanted):

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from vae_jax.music.classes import PITCHED
 from vae_jax.networks.layers import Dense
 from vae_jax.networks.layers.lstm import Lstm, both_ways, unrolled, zero_state
 from vae_jax.networks.layers.score import (
@@ -49,6 +50,7 @@ def recurrent(
   """
   del size, latents
   steps, tracks, classes = shapes.wanted
+  check_drums(drums, tracks, classes)
   if (conductor or by_bar) and steps % bar:
     raise ValueError(f'{steps} steps are no bars of {bar}')
   score = Score(steps, tracks, classes, tuple(drums), bar)
@@ -60,6 +62,18 @@ def recurrent(
     # One that hears nothing has nothing to draw step after step.
     generate=None if deaf else partial(generate, temperature=temperature),
   )
+
+
+def check_drums(drums: tuple[int, ...], tracks: int, classes: int):
+  """ValueError unless these are tracks, and there are some where a phrase has
+  the classes of drums."""
+  if not set(drums) <= set(range(tracks)):
+    raise ValueError(f'drums={drums}: the tracks are 0 to {tracks - 1}')
+  if classes > PITCHED and not drums:
+    raise ValueError(
+      f'{classes} classes are those of drums: network.drums must name their '
+      'tracks'
+    )
 
 
 class Encoder(nn.Module):

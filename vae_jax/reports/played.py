@@ -33,7 +33,7 @@ def reconstructed(trained: Trained, count: int = 4):
     'decoded': songs(said, what, 'decoded'),
   }
   title = f'Unseen phrases through {trained.ex.latents} latents'
-  return played(rows, f'{title}, free-running')
+  return played(rows, f'{title}, free-running', what)
 
 
 def performed(trained: Trained, count: int = 4):
@@ -73,7 +73,7 @@ def sampled(trained: Trained, rows: int = 2, columns: int = 4):
   parts = {
     f'draws {i + 1}': own[i * columns : (i + 1) * columns] for i in range(rows)
   }
-  return played(parts, title)
+  return played(parts, title, what)
 
 
 def between(trained: Trained, steps: int = 6):
@@ -89,7 +89,7 @@ def between(trained: Trained, steps: int = 6):
   starts = range(0, len(own), per_row)
   rows = {' ' * i: own[at : at + per_row] for i, at in enumerate(starts)}
   title = 'Between two unseen phrases, on a great circle between their codes'
-  return Played(figures.rolls(rows, title, names=True), own)
+  return Played(figures.rolls(rows, title, True, what.names), own)
 
 
 def on_the_way(trained: Trained, steps: int) -> dict:
@@ -122,7 +122,7 @@ def steered(trained: Trained):
       for one, s in zip(x, attributes.STEPS, strict=True)
     ][:: 1 if what.bars <= 4 else 4]
   title = f'An unseen phrase, its code plus {said_of(attributes.STEPS)} vectors'
-  return played(rows, title) if rows else None
+  return played(rows, title, what) if rows else None
 
 
 def said_of(numbers) -> str:
@@ -166,10 +166,10 @@ def songs(x_NLTV, what: Phrase, name: str) -> list:
   return [song(x, what, f'{name} {i + 1}') for i, x in enumerate(numbers_NLT)]
 
 
-def played(rows: dict, title: str) -> Played:
+def played(rows: dict, title: str, what: Phrase) -> Played:
   """The rolls of songs, and the songs."""
   own = [one for songs in rows.values() for one in songs]
-  return Played(figures.rolls(rows, title), own)
+  return Played(figures.rolls(rows, title, tracks=what.names), own)
 
 
 def reproduced(runs: list[Run]) -> Report:
@@ -200,7 +200,7 @@ def rate_and_accuracy(runs: list[Run]) -> dict:
     return {}
   panels = {'steps that are right': lines}
   title = f'Unseen phrases of {runs[0].ex.dataset}'
-  return {'rate': figures.lines(panels, 'bits of the code', title)}
+  return {'rate': figures.lines(panels, 'bits of the code', title, log=None)}
 
 
 def humanised(runs: list[Run]) -> Report:

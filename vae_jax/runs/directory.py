@@ -18,7 +18,7 @@ from vae_jax.config.override import override
 from vae_jax.config.text import differences, rendered
 from vae_jax.console import say
 from vae_jax.data import Batch
-from vae_jax.music import in_a_row, midi, synth
+from vae_jax.music import Song, in_a_row, midi, synth
 
 HEARD_BARS = 32  # of songs as sound: about a minute
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
@@ -244,13 +244,18 @@ def write_songs(songs, folder: pathlib.Path):
   """Songs as FOLDER/NAME.mid, and as many as a minute holds, one after another,
   as sound in FOLDER.wav."""
   for song in songs:
-    midi.write(song, folder / f'{song.name.replace(" ", "_")}.mid')
+    midi.write(song, song_path(song, folder))
   heard, bars = [], 0
   for song in songs:
     bars += song.bars + 1
     if not heard or bars <= HEARD_BARS:
       heard.append(song)
   synth.write(in_a_row(heard), folder.with_name(f'{folder.name}.wav'))
+
+
+def song_path(song: Song, folder: pathlib.Path) -> pathlib.Path:
+  """Where a song lies in the folder."""
+  return folder / f'{song.name.replace(" ", "_")}.mid'
 
 
 def write_codes(codes_NZ, names, folder) -> list[pathlib.Path]:

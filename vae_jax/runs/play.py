@@ -1,19 +1,26 @@
 """A trained model of music on one's own MIDI files: new phrases, what it makes
 of a phrase, and what lies between two."""
 
+import collections
 import pathlib
 
 import jax
 import numpy as np
 
 from vae_jax import config, figures
+from vae_jax.console import say
 from vae_jax.data import phrases
 from vae_jax.data.phrases import Phrase
 from vae_jax.measures.trained import Trained
 from vae_jax.music import Song, reader
 from vae_jax.networks.recurrent import sample
 from vae_jax.reports.walks import along_circle
-from vae_jax.runs.directory import Refused, save_pictures, write_codes
+from vae_jax.runs.directory import (
+  Refused,
+  save_pictures,
+  song_path,
+  write_codes,
+)
 
 STEPS = 9  # of a way between two phrases, both ends among them
 SHOWN = 8  # songs in a picture
@@ -35,10 +42,10 @@ def play(
     raise Refused(f'--mode={mode} has no chords to give to this model')
   if mode == 'generate':
     songs = drawn(trained, what, count, seed, temperature)
-    return written({'': songs}, 'Draws from the prior', out_dir)
+    return written({'': songs}, what, 'Draws from the prior', out_dir)
   if mode == 'interpolate':
     rows = {'': between(trained, what, sources)}
-    return written(rows, 'On a great circle between two codes', out_dir)
+    return written(rows, what, 'On a great circle between two codes', out_dir)
   x_NLT, names = own_phrases(what, one_of(mode, sources))
   if mode == 'embed':
     return write_codes(trained.encode(hot(trained, x_NLT)), names, out_dir)
@@ -49,7 +56,7 @@ def play(
   }
   right = 100 * (said == x_NLT).mean()
   title = f"{right:.1f} % of {len(said)} phrases' steps are decoded right"
-  return written(rows, title, out_dir)
+  return written(rows, what, title, out_dir)
 
 
 def labelled(trained: Trained) -> bool:
@@ -95,7 +102,7 @@ def own_phrases(what: Phrase, source: str):
   below a folder; Refused with the reason if there are none."""
   path = pathlib.Path(source).expanduser()
   if path.is_dir():
-    songs, _ = all_below(path)
+    songs = all_below(path)
   elif path.is_file():
     songs, refused = reader.songs([path])
     if not songs:
@@ -104,8 +111,7 @@ def own_phrases(what: Phrase, source: str):
   else:
     raise Refused(f'--input={source} is neither a file nor a folder')
   rows, names = [], []
-  for song in songs:
-    stem = pathlib.PurePath(song.name).with_suffix('').as_posix()
+  for stem, song in zip(stems(songs), songs, strict=True):
     for i, (row, _) in enumerate(phrases.of_song(song, what)):
       rows.append(row)
       names.append(f'{stem}_{i + 1}')
@@ -114,12 +120,27 @@ def own_phrases(what: Phrase, source: str):
   return np.array(rows).reshape(len(rows), -1, len(what.tracks)), names
 
 
-def all_below(folder: pathlib.Path):
-  """reader.folder, its error as Refused."""
+def all_below(folder: pathlib.Path) -> list[Song]:
+  """The songs below a folder; says what is none, Refused if nothing is."""
   try:
-    return reader.folder(folder)
+    songs, refused = reader.folder(folder)
   except reader.NoMusic as error:
     raise Refused(str(error)) from error
+  if refused:
+    say(f'note: {reader.told(refused, len(songs) + sum(refused.values()))}')
+  return songs
+
+
+def stems(songs: list[Song]) -> list[str]:
+  """Their names without .mid, with it where there is a .midi of the same."""
+  bare = [
+    pathlib.PurePath(song.name).with_suffix('').as_posix() for song in songs
+  ]
+  counts = collections.Counter(bare)
+  return [
+    stem if counts[stem] == 1 else song.name
+    for stem, song in zip(bare, songs, strict=True)
+  ]
 
 
 def hot(trained: Trained, x_NLT):
@@ -137,7 +158,7 @@ def named(x_NLT, what: Phrase, names, suffix: str) -> list[Song]:
   ]
 
 
-def written(rows: dict, title: str, out_dir) -> list[pathlib.Path]:
+def written(rows: dict, what: Phrase, title: str, out_dir):
   """The rolls of the first songs, their sound, and the MIDI of all."""
   out_dir = pathlib.Path(out_dir)
   per_row = max(1, SHOWN // len(rows))
@@ -148,12 +169,8 @@ def written(rows: dict, title: str, out_dir) -> list[pathlib.Path]:
     shown = {
       ' ' * i: s for i, s in enumerate((songs[:half], songs[half:])) if s
     }
-  figure = figures.rolls(shown, title, names=True)
+  figure = figures.rolls(shown, title, names=True, tracks=what.names)
   own = [song for songs in rows.values() for song in songs]
-  pictures = {'songs': figures.Played(figure, own)}
-  paths = save_pictures(pictures, out_dir)
-  return [
-    *paths,
-    out_dir / 'songs.wav',
-    *sorted((out_dir / 'songs').rglob('*.mid')),
-  ]
+  paths = save_pictures({'songs': figures.Played(figure, own)}, out_dir)
+  played = sorted(song_path(song, out_dir / 'songs') for song in own)
+  return [*paths, out_dir / 'songs.wav', *played]

@@ -69,6 +69,8 @@ def use(
     raise ConfigError(f'--mode={mode} {takes} --input=PATH')
   count, seed = whole('count', count, 1, 100_000), whole('seed', seed, 0)
   heat = degree(temperature)
+  if temperature != NUMBERS['temperature'] and mode != 'generate':
+    raise ConfigError(f'--mode={mode} draws nothing: it has no --temperature')
   trained = load(run_dir)
   if trained.data['test'].numbers:
     return play(mode, trained, sources, out_dir, count, seed, heat)
@@ -77,6 +79,8 @@ def use(
       f'{run_dir} is no model of music: it has no --mode=interpolate, and one '
       '--input'
     )
+  if temperature != NUMBERS['temperature']:
+    raise Refused(f'{run_dir} is no model of music: it has no --temperature')
   [source] = sources or [None]
   if mode == 'generate':
     if not trained.model.q_factor.density:

@@ -54,24 +54,20 @@ def chorales(path: str, data_dir=None) -> dict[str, list[Song]]:
   file = pathlib.Path(path).expanduser()
   try:
     content = json.loads(file.read_text())
-    return {
-      split: [chorale(steps, f'{split} {i}') for i, steps in enumerate(songs)]
-      for split, songs in content.items()
-      if split in ('train', 'test')
-    } | _both(content)
+    splits = {
+      split: [chorale(x, f'{split} {i}') for i, x in enumerate(content[split])]
+      for split in ('train', 'test')
+    }
   except OSError as error:
     raise DataError(f'chorales:{path}: {error.strerror}') from error
   except (ValueError, TypeError, KeyError, AttributeError) as error:
     raise DataError(
       f'{file} holds no chorales: lists of four pitches a step, by split'
     ) from error
-
-
-def _both(content) -> dict:
-  """KeyError unless there are chorales to train on and to test on."""
-  if not (content['train'] and content['test']):
-    raise KeyError('train, test')
-  return {}
+  for split, songs in splits.items():
+    if not songs:
+      raise DataError(f'{file} holds no chorales in {split}')
+  return splits
 
 
 def chorale(steps: list[list[int]], name: str) -> Song:
