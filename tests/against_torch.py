@@ -51,7 +51,7 @@ LSTM = replace(
   network=LSTM,
   latents=128,
   likelihood=likelihoods.categorical,
-  steps_per_call=2,
+  steps_per_call=10,
 )
 NETS = {  # name: (pixels of a side, ours, what it is); 0: melodies
   'mlp': (28, replace(vae.experiment, latents=20), 'MLP 784-500-20'),

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from vae_jax.music.classes import PITCHED
 from vae_jax.networks.layers import Dense
-from vae_jax.networks.layers.lstm import Lstm, both_ways, unrolled, zero_state
+from vae_jax.networks.layers.lstm import Lstm, zero_state
 from vae_jax.networks.layers.score import (
   Part,
   Score,
@@ -100,13 +100,13 @@ class Encoder(nn.Module):
     """The last states of both directions: [B, 2H]."""
     x_LBF = x_BLF.swapaxes(0, 1)
     _, b, size = x_LBF.shape
+    state = zero_state(b, self.units, x_LBF.dtype)
     ahead, back = (
       Lstm(size, self.units, name=f'{name}_{way}')(x_LBF)
       for way in ('ahead', 'back')
     )
-    state = zero_state(b, self.units, x_LBF.dtype)
-    gates = ahead.gates(x_LBF), back.gates(x_LBF)
-    return both_ways(*gates, ahead.recurrent, back.recurrent, state)
+    last = ahead.over(x_LBF, state)[-1], back.over(x_LBF, state, back=True)[0]
+    return jnp.concatenate(last, -1)
 
 
 class Decoder(nn.Module):
@@ -141,10 +141,8 @@ class Decoder(nn.Module):
     start = Dense(2 * self.conductor, name='conductor_start')(z_BZ)
     h_BH, c_BH = jnp.split(jnp.tanh(start), 2, -1)
     state = h_BH, c_BH.astype(jnp.promote_types(c_BH.dtype, jnp.float32))
-    gates = jnp.broadcast_to(
-      weights.gates(z_BZ), (self.score.bars, len(z_BZ), 4 * self.conductor)
-    )
-    return unrolled(gates, weights.recurrent, state)
+    nothing = jnp.zeros((self.score.bars, len(z_BZ), 0), z_BZ.dtype)
+    return weights.over(nothing, state, weights.gates(z_BZ))
 
   def parts(self, seeds, given):
     """The decoders, one for all tracks or, under a conductor, one for each."""

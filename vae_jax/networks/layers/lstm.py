@@ -49,6 +49,19 @@ class Weights(NamedTuple):
     """What features after the first `inputs` add to the gates: [B, 4H]."""
     return plus(fixed_B @ self.kernel[inputs:], self.bias)
 
+  def over(self, x_LBF, state, fixed_B=None, back: bool = False):
+    """h at every step of inputs [L, B, F], from the first on or, `back`, from
+    the last: [L, B, H]. `fixed_B` are the fixed_gates of what is beside them.
+    """
+    _, b, size = x_LBF.shape
+    if fixed_B is None:
+      # In float32, as in dense.plus: a sum of bfloat16 sticks.
+      bias = self.bias.astype(state[1].dtype)
+      fixed_B = jnp.broadcast_to(bias, (b, bias.size))
+    return unrolled(
+      x_LBF, self.kernel[:size], self.recurrent, fixed_B, state, back
+    )
+
 
 class Lstm(nn.Module):
   """The parameters of a layer of H units on F inputs, as Weights."""
@@ -99,41 +112,53 @@ def advance(gates_B, recurrent, state):
   h_BH, c_BH = state
   own_B = jnp.matmul(h_BH, recurrent, preferred_element_type=c_BH.dtype)
   i, f, g, o = jnp.split(gates_B + own_B, 4, -1)
-  i, f, o = map(jax.nn.sigmoid, (i, f, o))
+  i, f, o = map(sigmoid, (i, f, o))
   g = jnp.tanh(g)
   c_BH = f * c_BH + i * g
   h_BH = (o * jnp.tanh(c_BH)).astype(h_BH.dtype)
   return (h_BH, c_BH), (i, f, g, o)
 
 
-@jax.custom_vjp
-def unrolled(gates_LB, recurrent, state):
-  """h at every step for the gates [L, B, 4H] of all inputs: [L, B, H]."""
-  return run(gates_LB, recurrent, state)[0]
+def sigmoid(x):
+  """As one tanh, which XLA has in one loop and vectors on CPU."""
+  return 0.5 * jnp.tanh(0.5 * x) + 0.5
 
 
-def run(gates_LB, recurrent, state):
+@partial(jax.custom_vjp, nondiff_argnums=(5,))
+def unrolled(x_LBF, kernel, recurrent, fixed_B, state, back=False):
+  """h at every step of inputs [L, B, F] whose gates are x @ kernel plus those
+  fixed [B, 4H]; `back`, from the last on: [L, B, H]."""
+  return run(x_LBF, kernel, recurrent, fixed_B, state, back)[0]
+
+
+def run(x_LBF, kernel, recurrent, fixed_B, state, back):
   """(h, c, activations) at every step."""
 
   def body(state, gates_B):
-    # Kept as four arrays, not in one: 5 to 17 % of a layer's gradient.
-    state, active = advance(gates_B, recurrent, state)
+    # Kept as four arrays, not in one: XLA computes them side by side on CPU.
+    state, active = advance(gates_B + fixed_B, recurrent, state)
     return state, (*state, active)
 
-  return lax.scan(body, state, gates_LB, unroll=_written_out or 1)[1]
+  gates_LB = x_LBF @ kernel
+  unroll = _written_out or 1
+  return lax.scan(body, state, gates_LB, reverse=back, unroll=unroll)[1]
 
 
-def forward(gates_LB, recurrent, state):
+def forward(x_LBF, kernel, recurrent, fixed_B, state, back):
   """unrolled, and what its gradient needs."""
-  h_LBH, c_LBH, active_L = run(gates_LB, recurrent, state)
-  return h_LBH, (h_LBH, c_LBH, active_L, recurrent, state)
+  kept = run(x_LBF, kernel, recurrent, fixed_B, state, back)
+  return kept[0], (kept, x_LBF, kernel, recurrent, fixed_B, state)
 
 
-def backward(kept, ct_LBH):
-  """Gradients of the gates, the recurrent kernel and the first state."""
-  h_LBH, c_LBH, active_L, recurrent, (h_BH, c_BH) = kept
-  before_LBH = jnp.concatenate([c_BH[None], c_LBH[:-1]])
-  transposed, wide = recurrent.T, c_BH.dtype
+def backward(back, kept, ct_LBH):
+  """Gradients of all that unrolled is given."""
+  (h_LBH, c_LBH, active_L), x_LBF, kernel, recurrent, fixed_B, state = kept
+  transposed, dtype, wide = recurrent.T, recurrent.dtype, c_LBH.dtype
+
+  def before(first, a_LB):
+    first = first[None]
+    parts = [a_LB[1:], first] if back else [first, a_LB[:-1]]
+    return jnp.concatenate(parts)
 
   def body(carry, step):
     dh_BH, dc_BH = carry
@@ -148,26 +173,29 @@ def backward(kept, ct_LBH):
         dh_BH * tanh_BH * o * (1 - o),
       ],
       -1,
-    ).astype(recurrent.dtype)
+    ).astype(dtype)
     dh_BH = jnp.matmul(gates_B, transposed, preferred_element_type=wide)
     return (dh_BH, dc_BH * f), gates_B
 
-  zero = jnp.zeros(c_BH.shape, wide)
-  steps = ct_LBH.astype(wide), c_LBH, before_LBH, active_L
+  zero = jnp.zeros(state[1].shape, wide)
+  steps = ct_LBH.astype(wide), c_LBH, before(state[1], c_LBH), active_L
   (dh_BH, dc_BH), gates_LB = lax.scan(
-    body, (zero, zero), steps, reverse=True, unroll=_written_out or 1
+    body, (zero, zero), steps, reverse=not back, unroll=_written_out or 1
   )
-  past_LBH = jnp.concatenate([h_BH[None], h_LBH[:-1]])
-  units = past_LBH.shape[-1]
-  drecurrent = past_LBH.reshape(-1, units).T @ gates_LB.reshape(-1, 4 * units)
-  return gates_LB, drecurrent, (dh_BH.astype(h_BH.dtype), dc_BH)
+  dstate = dh_BH.astype(h_LBH.dtype), dc_BH
+  drecurrent = product(before(state[0], h_LBH), gates_LB)
+  # A product: XLA's sum over steps takes ten times as long on CPU.
+  ones_L = jnp.ones(len(gates_LB), dtype)
+  dfixed_B = jnp.tensordot(ones_L, gates_LB, 1, preferred_element_type=wide)
+  dfixed_B = dfixed_B.astype(fixed_B.dtype)
+  dx_LBF = gates_LB @ kernel.T
+  return dx_LBF, product(x_LBF, gates_LB), drecurrent, dfixed_B, dstate
+
+
+def product(x_LBF, gates_LB):
+  """The gradient of a kernel [F, 4H] between all steps' inputs and gates."""
+  flat = [a.reshape(-1, a.shape[-1]) for a in (x_LBF, gates_LB)]
+  return flat[0].T @ flat[1]
 
 
 unrolled.defvjp(forward, backward)
-
-
-def both_ways(gates_LB, gates_back_LB, recurrent, recurrent_back, state):
-  """The last h of a layer from the start and of one from the end: [B, 2H]."""
-  ahead_LBH = unrolled(gates_LB, recurrent, state)
-  back_LBH = unrolled(gates_back_LB[::-1], recurrent_back, state)
-  return jnp.concatenate([ahead_LBH[-1], back_LBH[-1]], -1)

@@ -9,7 +9,7 @@ from jax import lax
 
 from vae_jax.music.classes import BITS, PITCHED
 from vae_jax.networks.layers.dense import plus
-from vae_jax.networks.layers.lstm import Weights, cell, unrolled
+from vae_jax.networks.layers.lstm import Weights, cell
 
 NEVER = -1e9  # the logit of a class that a track does not have
 
@@ -112,16 +112,15 @@ def said_by(part: Part, x_BLF):
   bars = len(part.seeds)
   x = x_BLF.reshape(b, bars, steps // bars, size).transpose(2, 1, 0, 3)
   first, *others = part.layers
-  fixed = first.fixed_gates(part.fixed(), size)[None]
-  gates = x @ first.kernel[:size] + fixed
-  # [S, U B, H]
+  fixed = first.fixed_gates(part.fixed(), size).reshape(bars * b, -1)
   states = [
     jax.tree.map(lambda s: s.reshape(bars * b, -1), state)
     for state in part.states
   ]
-  h = unrolled(gates.reshape(len(x), bars * b, -1), first.recurrent, states[0])
+  # [S, U B, H]
+  h = first.over(x.reshape(len(x), bars * b, size), states[0], fixed)
   for weights, state in zip(others, states[1:], strict=True):
-    h = unrolled(weights.gates(h), weights.recurrent, state)
+    h = weights.over(h, state)
   logits = part.logits(h).reshape(len(x), bars, b, -1)
   return logits.transpose(2, 1, 0, 3).reshape(b, steps, -1)
 
