@@ -101,6 +101,22 @@ def test_inputs_in_two_parts_are_one_input(arrays):
   np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
+def test_without_inputs_a_layer_goes_on_from_what_is_beside_them(arrays):
+  x, *weights, h, c = (jnp.asarray(a, jnp.float32) for a in arrays)
+  weights, same = lstm.Weights(*weights), jnp.broadcast_to(x[:1], x.shape)
+
+  def found(kernel):
+    own = weights._replace(kernel=kernel)
+    return own.over(x[..., :0], (h, c), own.gates(x[0])).sum()
+
+  def wanted(kernel):
+    return weights._replace(kernel=kernel).over(same, (h, c)).sum()
+
+  np.testing.assert_allclose(
+    *(jax.grad(f)(weights.kernel) for f in (found, wanted)), rtol=1e-4
+  )
+
+
 def test_back_is_the_layer_of_the_sequence_turned(arrays):
   x, *weights, h, c = (jnp.asarray(a, jnp.float32) for a in arrays)
   weights = lstm.Weights(*weights)

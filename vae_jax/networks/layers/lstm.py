@@ -8,6 +8,7 @@ begins at 1 (Jozefowicz et al. 2015).
 """
 
 import contextlib
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -194,8 +195,10 @@ def backward(back, kept, ct_LBH):
 
 def product(x_LBF, gates_LB):
   """The gradient of a kernel [F, 4H] between all steps' inputs and gates."""
-  flat = [a.reshape(-1, a.shape[-1]) for a in (x_LBF, gates_LB)]
-  return flat[0].T @ flat[1]
+  x, gates = (
+    a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) for a in (x_LBF, gates_LB)
+  )
+  return x.T @ gates
 
 
 unrolled.defvjp(forward, backward)
