@@ -16,16 +16,23 @@ python launch.py --workdir=RUN --mode=interpolate --input=A.mid --input=B.mid
 python launch.py --experiment=vae --help         the defaults of an experiment
 """
 
+import sys
+
+from vae_jax import console, signals
+
+if __name__ == '__main__':  # before anything that takes its time
+  console.guard()
+  signals.catch()
+
 import ast
+import contextlib
 import datetime
 import pathlib
 import pkgutil
-import signal
-import sys
 import time
 from typing import NamedTuple
 
-from vae_jax.console import nearest
+from vae_jax.console import Lost, nearest, show
 
 STARTED = time.perf_counter()
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -37,12 +44,14 @@ class UsageError(Exception):
 
 def main(argv: list[str]) -> int:
   """Runs one command line; the exit code: 0 done, 1 failed, 2 misused, 128 + n
-  stopped by signal n."""
-  if argv[1:] == ['--list']:  # without waiting for jax
-    print(listing())
-    return 0
+  stopped by signal n, which 141 is if nobody reads its results."""
   try:
+    if argv[1:] == ['--list']:  # without waiting for jax
+      show(listing())
+      return 0
     return attempt(argv)
+  except Lost:
+    return 128 + 13
   except ModuleNotFoundError as error:
     if (error.name or '').partition('.')[0] in ('vae_jax', 'experiments'):
       raise
@@ -51,20 +60,24 @@ def main(argv: list[str]) -> int:
       f'pip install -r requirements.txt'
     )
     return 1
-  except KeyboardInterrupt:
-    complain('SIGINT: stopped')
-    return 128 + signal.SIGINT
+  except OSError as error:
+    complain(f'{error.strerror or error}: {error.filename or ""}'.rstrip(': '))
+    return 1
+  except KeyboardInterrupt as stop:
+    number = signals.Stop.number(stop)
+    complain(f'{number.name}: stopped')
+    return 128 + number
 
 
 def attempt(argv: list[str]) -> int:
   """Runs one command line, errors as one line; the exit code."""
   from vae_jax.config import ConfigError
   from vae_jax.data import DataError
+  from vae_jax.runs import prepare
   from vae_jax.runs.directory import Interrupted, Refused, RunError
-  from vae_jax.runs.prepare import prepare_jax
   from vae_jax.training import checkpoint
 
-  prepare_jax()
+  prepare.prepare_jax()
   checkpoint.quiet()
   try:
     return dispatch(argv)
@@ -77,21 +90,22 @@ def attempt(argv: list[str]) -> int:
   except (RunError, checkpoint.CheckpointError) as error:
     complain(error)
     return 1
-  except OSError as error:
-    complain(f'{error.strerror or error}: {error.filename or ""}'.rstrip(': '))
-    return 1
 
 
 def dispatch(argv: list[str]) -> int:
   """Parses the flags and does what they ask; the exit code."""
   from vae_jax.config.help import USES
+  from vae_jax.runs.prepare import check_jax
 
   flags = parse(argv)
   if flags.help:
-    print(usage(flags))
-  elif flags.list:
-    print(listing())
-  elif flags.mode in USES:
+    show(usage(flags))
+    return 0
+  if flags.list:
+    show(listing())
+    return 0
+  check_jax()
+  if flags.mode in USES:
     use(flags)
   elif flags.mode == 'benchmark':
     benchmark(flags)
@@ -155,7 +169,7 @@ def experiments() -> dict[str, str]:
   """Name -> first line of its docstring, of every file in experiments/."""
   found = {}
   for module in pkgutil.iter_modules([str(ROOT / 'experiments')]):
-    source = (ROOT / 'experiments' / f'{module.name}.py').read_text()
+    source = (ROOT / 'experiments' / f'{module.name}.py').read_text('utf-8')
     document = ast.get_docstring(ast.parse(source)) or '(no docstring)'
     found[module.name] = document.splitlines()[0]
   return found
@@ -241,19 +255,22 @@ def run(values) -> int:
   """Trains, measures or reports on runs, and prints what came out; the exit
   code."""
   from vae_jax.runs import command
+  from vae_jax.runs.directory import check_writable
 
   if values.mode != 'train':
     check_holds_run(values)
+    check_writable(pathlib.Path(values.workdir), 'workdir')
   name, members, changes, data_dir = chosen(values)
   if values.mode == 'train':
-    args = where(values, name), changes, data_dir, STARTED
-    outcome = command.fit(name, members, *args)
+    with where(values, name) as workdir:
+      args = workdir, changes, data_dir, STARTED
+      outcome = command.fit(name, members, *args)
   elif values.mode == 'evaluate':
     args = values.workdir, data_dir, STARTED
     outcome = command.evaluate(name, members, *args)
   else:
     outcome = command.report(name, members, values.workdir, STARTED)
-  print(outcome.summary())
+  show(outcome.summary())
   return 1 if outcome.failed else 0
 
 
@@ -270,18 +287,30 @@ def benchmark(values):
   from vae_jax.runs import benchmark
 
   name, members, _, data_dir = chosen(values)
-  rest = where(values, name, 'benchmark-'), data_dir, STARTED, values.profile
-  print(benchmark.benchmark(name, members, *rest).summary())
+  with where(values, name, 'benchmark-') as workdir:
+    rest = workdir, data_dir, STARTED, values.profile
+    show(benchmark.benchmark(name, members, *rest).summary())
 
 
-def where(values, name: str, prefix: str = '') -> pathlib.Path:
-  """The directory to write in: --workdir, or a new one below runs/."""
-  from vae_jax.runs.directory import check_writable
+@contextlib.contextmanager
+def where(values, name: str, prefix: str = ''):
+  """The directory to write in: --workdir, or a new one below ./runs/, which is
+  gone if nothing was written."""
+  from vae_jax.runs.directory import check_writable, new_directory
 
+  if values.workdir:
+    workdir = pathlib.Path(values.workdir)
+    check_writable(workdir, 'workdir')
+    yield workdir
+    return
   now = datetime.datetime.now().strftime(f'{prefix}%Y%m%d-%H%M%S')
-  workdir = pathlib.Path(values.workdir or ROOT / 'runs' / name / now)
-  check_writable(workdir, 'workdir')
-  return workdir
+  workdir = new_directory(pathlib.Path('runs', name, now))
+  try:
+    yield workdir
+  finally:
+    with contextlib.suppress(OSError):  # it holds something
+      for folder in (workdir, *list(workdir.parents)[:2]):
+        folder.rmdir()
 
 
 def use(values):
@@ -297,9 +326,9 @@ def use(values):
   numbers = {k: values[k].value or v for k, v in use.NUMBERS.items()}
   paths = use.use(values.mode, values.workdir, values.input, output, **numbers)
   for path in paths[:10]:
-    print(path)
+    show(path)
   if len(paths) > 10:
-    print(f'and {len(paths) - 10} more in {output}')
+    show(f'and {len(paths) - 10} more in {output}')
 
 
 def complain(error):
@@ -308,4 +337,6 @@ def complain(error):
 
 
 if __name__ == '__main__':
-  sys.exit(main(sys.argv))
+  code = main(sys.argv)
+  signals.ignore()
+  console.leave(code)

@@ -187,7 +187,7 @@ def cell(ms, column):
 
 def machine():
   """The processor and the versions of what is compared."""
-  lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  lines = pathlib.Path('/proc/cpuinfo').read_text('utf-8').splitlines()
   names = [line.split(': ')[1] for line in lines if 'model name' in line]
   packages = 'jax', 'jaxlib', 'torch', 'pythae'
   versions = {name: attempt(name, version, name) for name in packages}

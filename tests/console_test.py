@@ -225,3 +225,74 @@ assert not {'rich', 'jax', 'numpy'} & set(sys.modules)
 """
   root = Path(__file__).parents[1]
   subprocess.run([sys.executable, '-c', code], cwd=root, check=True)
+
+
+class Full(io.StringIO):
+  """A stream on a full disk, or into a pipe that nobody reads."""
+
+  def __init__(self, error=None):
+    super().__init__()
+    self.error = error or OSError(28, 'No space left on device')
+    self.times = 0
+
+  def write(self, text):
+    self.times += 1
+    raise self.error
+
+  flush = write
+
+
+def test_what_shows_progress_never_stops_what_it_shows(put):
+  full = Full()
+  put(console.Unfailing(full))
+  console.say('a line')
+  bar = console.Bar(100)
+  bar.update(100, loss=1.0)
+  bar.close()
+  assert full.times == 1  # then it is not asked again
+  assert not sys.stderr.isatty()
+
+
+def test_an_unfailing_stream_is_the_stream_as_long_as_it_works():
+  stream = io.StringIO()
+  assert console.Unfailing(stream).write('ab') == 2
+  assert stream.getvalue() == 'ab'
+
+
+def test_results_that_cannot_be_written_are_an_error_that_says_where(
+  monkeypatch,
+):
+  monkeypatch.setattr(sys, 'stdout', Full())
+  with pytest.raises(OSError) as error:
+    console.show('a table')
+  assert error.value.filename == 'standard output'
+  monkeypatch.setattr(sys, 'stdout', Full(BrokenPipeError()))
+  with pytest.raises(console.Lost):
+    console.show('a table')
+
+
+GUARDED = """
+import os, sys
+from vae_jax import console
+console.guard()
+assert os.open('/dev/zero', os.O_RDONLY) > 2
+console.say(chr(0x2212))
+console.show(chr(0x2212))
+console.leave(3)
+"""
+
+
+@pytest.mark.parametrize('closed', ['', '1', '2', '0', '0 1 2'])
+def test_closed_streams_are_opened_as_nothing(closed):
+  closing = ' '.join(f'{number}>&-' for number in closed.split())
+  command = f'{sys.executable} -c "$0" {closing}'
+  found = subprocess.run(
+    ['sh', '-c', command, GUARDED],
+    capture_output=True,
+    env={'PYTHONUTF8': '0', 'LC_ALL': 'C', 'PYTHONCOERCECLOCALE': '0'},
+    cwd=Path(__file__).parent.parent,
+  )
+  assert found.returncode == 3
+  text = b'\\u2212\n'
+  wanted = [b'' if number in closed else text for number in '12']
+  assert [found.stdout, found.stderr] == wanted

@@ -15,7 +15,7 @@ PACKAGE = ROOT / 'vae_jax'
 
 # One line a folder, or several that do not know each other.
 LADDER = """
-console images
+console files images signals
 music
 networks
 data factors figures
@@ -204,6 +204,21 @@ def test_what_is_of_a_type_of_ours_says_so(name):
     if argument.arg in OURS and argument.annotation is None
   }
   assert bare == set() or name.startswith('vae_jax.networks')
+
+
+@pytest.mark.parametrize('name', sources())
+def test_text_is_read_and_written_in_an_encoding_that_is_said(name):
+  # Ruff's rule (PLW1514) knows no path that comes as an argument.
+  bare = [
+    node.lineno
+    for node in ast.walk(ast.parse(sources()[name]))
+    if isinstance(node, ast.Call)
+    and isinstance(node.func, ast.Attribute)
+    and node.func.attr in ('read_text', 'write_text')
+    and len(node.args) < 1 + (node.func.attr == 'write_text')
+    and not any(k.arg == 'encoding' for k in node.keywords)
+  ]
+  assert bare == []
 
 
 def test_what_a_text_names_is_imported_in_one_function():

@@ -276,7 +276,10 @@ def pythae(params, x, ex, folder):
   trainer.prepare_training()
 
   def steps():
-    with open(os.devnull, 'w') as bar, contextlib.redirect_stderr(bar):
+    with (
+      open(os.devnull, 'w', encoding='utf-8') as bar,
+      contextlib.redirect_stderr(bar),
+    ):
       trainer.train_step(1)
 
   return steps

@@ -1,9 +1,11 @@
 """What the user reads: lines, bars, tables, numbers, and the nearest name."""
 
+import contextlib
 import difflib
 import functools
 import io
 import math
+import os
 import sys
 import time
 
@@ -11,6 +13,77 @@ DRAWN_EVERY_S = 0.25  # a bar on a terminal
 TOLD_EVERY_S = 10.0  # a line in a log file
 WIDEST = 1000  # columns of a table that nobody's terminal bounds
 RULE = '    \n    \n -- \n' + 5 * '    \n'  # of a table: one under its header
+
+
+class Lost(OSError):
+  """Nobody reads standard output any more."""
+
+
+class Unfailing:
+  """A stream of what shows progress, which never stops what it shows: after an
+  error (a full disk, a dead pipe) it is silent."""
+
+  def __init__(self, stream):
+    self._stream, self._dead = stream, False
+
+  def __getattr__(self, name):
+    """All else is the stream's."""
+    return getattr(self._stream, name)
+
+  def write(self, text: str) -> int:
+    """Writes what it can: the length of the text."""
+    self._attempt(self._stream.write, text)
+    return len(text)
+
+  def flush(self):
+    """Flushes what it can."""
+    self._attempt(self._stream.flush)
+
+  def _attempt(self, action, *args):
+    if not self._dead:
+      try:
+        action(*args)
+      except (OSError, ValueError):
+        self._dead = True
+
+
+def guard():
+  """Makes this process's streams safe: for a program, not for a library.
+
+  A closed one is opened as nothing, or the next file would get its number, and
+  what libraries print there; what a terminal has no letter for is escaped.
+  """
+  for number in range(3):
+    try:
+      os.fstat(number)
+    except OSError:
+      os.open(os.devnull, os.O_RDWR)
+  for name in ('stdout', 'stderr'):
+    if getattr(sys, name) is None:
+      setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))
+    getattr(sys, name).reconfigure(errors='backslashreplace')
+  sys.stderr = Unfailing(sys.stderr)
+
+
+def show(text: str):
+  """A result for stdout. Lost if nobody reads it, else an OSError that names
+  where it could not be written."""
+  try:
+    print(text, flush=True)
+  except BrokenPipeError as error:
+    raise Lost from error
+  except OSError as error:
+    error.filename = error.filename or 'standard output'
+    raise
+
+
+def leave(code: int):
+  """Ends the process with this exit code, whatever threads are left: one that
+  waits for a full disk must not keep it."""
+  for stream in (sys.stdout, sys.stderr):
+    with contextlib.suppress(OSError, ValueError):
+      stream.flush()
+  os._exit(code)
 
 
 def say(line: str):

@@ -391,7 +391,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
   class Broken:
     def savefig(self, target, **kwargs):
       del kwargs
-      target.write_bytes(b'half')
+      target.write(b'half')
       raise OSError('disk full')
 
   with pytest.raises(OSError, match='disk full'):

@@ -21,7 +21,7 @@ from vae_jax.training import checkpoint
 
 
 def sweep_of(run_dir):
-  return json.loads((run_dir / 'sweep.json').read_text())
+  return json.loads((run_dir / 'sweep.json').read_text('utf-8'))
 
 
 def compared(members):
@@ -63,7 +63,7 @@ def test_a_grid_leaves_its_tables_and_its_report(swept, tmp_path):
   losses = [r['results']['nelbo_nats'] for r in found['runs']]
   assert found['results']['least_nats'] == min(losses)
   assert found['verdicts'][0] == 'compared'
-  text = (tmp_path / 'sweep.csv').read_text()
+  text = (tmp_path / 'sweep.csv').read_text('utf-8')
   rows = list(csv.DictReader(text.splitlines()))
   assert [row['run'] for row in rows] == ['latents=2', 'latents=3']
   assert [row['latents'] for row in rows] == ['2', '3']
@@ -117,7 +117,9 @@ def test_a_long_grid_does_not_hold_all_of_its_programs(
 
   def counted(*args):
     found = trained(*args)
-    held.append(len(pathlib.Path('/proc/self/maps').read_text().splitlines()))
+    held.append(
+      len(pathlib.Path('/proc/self/maps').read_text('utf-8').splitlines())
+    )
     return found
 
   trained = job.train
@@ -176,7 +178,7 @@ def test_a_run_that_diverges_fails_alone(swept, tmp_path):
   assert 'not finite' in outcome.failed['beta=3']
   assert list(outcome.runs) == ['beta=1']
   assert 'failed: beta=3' in outcome.summary()
-  [bad, good] = json.loads((tmp_path / 'sweep.json').read_text())['runs']
+  [bad, good] = json.loads((tmp_path / 'sweep.json').read_text('utf-8'))['runs']
   assert 'not finite' in bad['failed'] and 'results' in good
   with pytest.raises(RunError, match='all 1 runs failed'):
     command.fit('tiny', members[:1], tmp_path / 'other')

@@ -105,9 +105,7 @@ def trained(experiments, devices=1):
   examples = loop.examples_of(ready.job, [0] * len(experiments))
   args = examples, ready.hyper, ready.state
   call = loop.compiled_steps(ready.job.ex, *args)
-  with loop.Signals() as signals:
-    bar = Bar(STEPS)
-    state, metrics = loop.train_to(STEPS, 0, call, *args, bar, signals)
+  state, metrics = loop.train_to(STEPS, 0, call, *args, Bar(STEPS))
   states = stacked.apart(ready.job, state, ready.alone)
   return list(zip(metrics['loss'].T, states, strict=True))
 

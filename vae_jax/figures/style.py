@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vae_jax import files
 from vae_jax.console import nearest
 
 if TYPE_CHECKING:
@@ -76,12 +77,6 @@ def known(given: Collection[str], allowed: Collection[str], name: str) -> None:
 
 def save(figure: Figure, path: str | os.PathLike) -> Path:
   """The path, now a PNG of the whole figure at 150 dpi; never half a file."""
-  path = Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-  try:
-    figure.savefig(temporary, format='png', dpi=DPI)
-    os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
-  return path
+  with files.replaced(path, 'wb') as file:
+    figure.savefig(file, format='png', dpi=DPI)
+  return Path(path)

@@ -11,6 +11,7 @@ import os
 import pathlib
 import struct
 
+from vae_jax import files
 from vae_jax.music.songs import BAR, BEAT, Note, Song, Track
 
 MOST_BYTES = 16 * 2**20
@@ -188,12 +189,6 @@ def write(song: Song, path: str | os.PathLike) -> pathlib.Path:
 
 def saved(content: bytes, path: str | os.PathLike) -> pathlib.Path:
   """The path, now a file of these bytes, never half of them."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-  try:
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
-  return path
+  with files.replaced(path, 'wb') as file:
+    file.write(content)
+  return pathlib.Path(path)

@@ -5,18 +5,20 @@ A run by itself is a member without a name. A grid's runs have directories of
 their own below that of the grid.
 """
 
+import contextlib
 import pathlib
 
 import jax
 
+from vae_jax import signals
 from vae_jax.config.grid import Member
 from vae_jax.console import Bar, say
 from vae_jax.measures.trained import Run
 from vae_jax.runs import directory, finish, job, plan
-from vae_jax.runs.directory import Refused, RunError
+from vae_jax.runs.directory import Interrupted, Refused, RunError
 from vae_jax.runs.finish import Outcome
 from vae_jax.runs.prepare import Clock
-from vae_jax.training import log
+from vae_jax.training import checkpoint, log
 from vae_jax.training.checkpoint import CheckpointError
 
 PICTURED = 8  # runs of which each has its own pictures drawn
@@ -40,17 +42,20 @@ def fit(
   if a member cannot run.
   """
   run_dir, clock = pathlib.Path(run_dir), Clock(started)
-  check_directories(name, members, run_dir)
-  planned = plan.jobs(members, data_dir, clock)
-  if is_grid(members):
-    for line in plan.described(planned):
-      say(line)
-    directory.write_grid_config(run_dir, name, members, overrides, data_dir)
 
   def train(one, clock, drawn):
     return job.train(name, one, run_dir, data_dir, clock, drawn)
 
-  return carried_out(train, name, members, planned, run_dir, clock)
+  with stoppable(run_dir), contextlib.ExitStack() as exits:
+    check_directories(name, members, run_dir)
+    planned = plan.jobs(members, data_dir, clock)
+    if is_grid(members):
+      exits.enter_context(checkpoint.lock(run_dir))
+      check_directories(name, members, run_dir)
+      for line in plan.described(planned):
+        say(line)
+      directory.write_grid_config(run_dir, name, members, overrides, data_dir)
+    return carried_out(train, name, members, planned, run_dir, clock)
 
 
 def evaluate(
@@ -59,13 +64,25 @@ def evaluate(
   """Measures and draws the newest good checkpoint of every member; Refused if
   one has none. Raises as fit does."""
   run_dir, clock = pathlib.Path(run_dir), Clock(started)
-  check_directories(name, members, run_dir)
-  planned = plan.jobs(members, data_dir, clock)
 
   def measure(one, clock, drawn):
     return job.measure(one, run_dir, clock, drawn)
 
-  return carried_out(measure, name, members, planned, run_dir, clock)
+  with stoppable(run_dir):
+    check_directories(name, members, run_dir)
+    planned = plan.jobs(members, data_dir, clock)
+    return carried_out(measure, name, members, planned, run_dir, clock)
+
+
+@contextlib.contextmanager
+def stoppable(run_dir):
+  """Interrupted, which says what is saved, where a signal stops the block."""
+  with signals.remembered():
+    try:
+      yield
+    except signals.Stop as stop:
+      line = f'{stop}: {directory.saved(run_dir)}'
+      raise Interrupted(line, int(stop.signal)) from None
 
 
 def is_grid(members: list[Member]) -> bool:

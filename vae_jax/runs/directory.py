@@ -3,6 +3,7 @@ config.json, results.json, studies.npz, pictures, sweep.json and sweep.csv."""
 
 import csv
 import importlib.metadata
+import itertools
 import json
 import math
 import os
@@ -11,14 +12,15 @@ import sys
 
 import numpy as np
 
-from vae_jax import figures
+from vae_jax import figures, files
 from vae_jax.config.experiment import Experiment
 from vae_jax.config.grid import Member
 from vae_jax.config.override import override
 from vae_jax.config.text import differences, rendered
-from vae_jax.console import say
+from vae_jax.console import counted, say
 from vae_jax.data import Batch
 from vae_jax.music import Song, in_a_row, midi, synth
+from vae_jax.training import checkpoint
 
 HEARD_BARS = 32  # of songs as sound: about a minute
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
@@ -40,6 +42,20 @@ class Interrupted(RunError):
     self.signal = number
 
 
+def saved(run_dir) -> str:
+  """What is on disk of a run or a grid that was stopped, and how to go on."""
+  config = pathlib.Path(run_dir) / 'config.json'
+  runs = len(list(pathlib.Path(run_dir).glob('*/checkpoints')))
+  steps = checkpoint.on_disk(pathlib.Path(run_dir) / 'checkpoints')
+  if runs and config.is_file():
+    what = f'what {counted(runs, "run")} had learned is saved'
+  elif steps:
+    what = f'step {steps[-1]} is saved'
+  else:
+    return 'stopped before anything was saved'
+  return f'{what}, go on with --workdir={run_dir}'
+
+
 def config_of(run_dir) -> dict | None:
   """config.json of a run or a grid, None if there is none; or Refused.
 
@@ -49,7 +65,7 @@ def config_of(run_dir) -> dict | None:
   if not path.exists():
     return None
   try:
-    config = json.loads(path.read_text())
+    config = json.loads(path.read_text('utf-8'))
     own = {} if 'runs' in config else {'fields': dict, 'example': dict}
     kinds = {'experiment': str, 'overrides': list, **own}
     for name, kind in kinds.items():
@@ -149,7 +165,7 @@ def results_of(run_dir) -> dict:
   if not path.exists():
     return {}
   try:
-    results = json.loads(path.read_text())
+    results = json.loads(path.read_text('utf-8'))
     if not isinstance(results, dict):
       raise ValueError(f'it holds {results!r:.60}')
     return results
@@ -169,10 +185,8 @@ def write_studies(run_dir, studies: dict[str, dict]) -> dict[str, dict]:
   }
   path = pathlib.Path(run_dir) / 'studies.npz'
   if arrays:
-    temporary = path.with_name(f'.{path.name}.tmp')
-    with temporary.open('wb') as file:
+    with files.replaced(path, 'wb') as file:
       np.savez_compressed(file, **arrays)
-    os.replace(temporary, path)
   else:
     path.unlink(missing_ok=True)
   figures = {
@@ -206,7 +220,7 @@ def sweep_seconds(run_dir) -> float | None:
   """What the command took that wrote sweep.json, None if none did."""
   path = pathlib.Path(run_dir) / 'sweep.json'
   try:
-    return json.loads(path.read_text())['wall_s']
+    return json.loads(path.read_text('utf-8'))['wall_s']
   except (OSError, ValueError, KeyError, TypeError):
     return None
 
@@ -216,7 +230,7 @@ def write_sweep(run_dir, rows: list[dict], whole: dict):
   run_dir = pathlib.Path(run_dir)
   write_json(run_dir / 'sweep.json', whole)
   columns = list(dict.fromkeys(key for row in rows for key in row))
-  with (run_dir / 'sweep.csv').open('w', newline='') as file:
+  with files.replaced(run_dir / 'sweep.csv', newline='') as file:
     writer = csv.DictWriter(file, columns)
     writer.writeheader()
     writer.writerows(rows)
@@ -260,11 +274,10 @@ def song_path(song: Song, folder: pathlib.Path) -> pathlib.Path:
 
 def write_codes(codes_NZ, names, folder) -> list[pathlib.Path]:
   """Saves codes [N, Z] by name as codes.npz and codes.csv: their paths."""
-  folder = pathlib.Path(folder)
-  folder.mkdir(parents=True, exist_ok=True)
-  paths = [folder / 'codes.npz', folder / 'codes.csv']
-  np.savez(paths[0], codes=codes_NZ, names=np.array(names))
-  with paths[1].open('w', newline='') as file:
+  paths = [pathlib.Path(folder, f'codes.{kind}') for kind in ('npz', 'csv')]
+  with files.replaced(paths[0], 'wb') as file:
+    np.savez(file, codes=codes_NZ, names=np.array(names))
+  with files.replaced(paths[1], newline='') as file:
     writer = csv.writer(file)
     writer.writerow(['name', *(f'z_{i}' for i in range(codes_NZ.shape[1]))])
     for name, code_Z in zip(names, codes_NZ, strict=True):
@@ -275,11 +288,9 @@ def write_codes(codes_NZ, names, folder) -> list[pathlib.Path]:
 def write_json(path: pathlib.Path, value):
   """Writes strict JSON atomically, null for what is not finite; makes the
   directory if it is not there."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f'.{path.name}.tmp')
   text = json.dumps(finite(value), indent=2, allow_nan=False)
-  temporary.write_text(text + '\n')
-  os.replace(temporary, path)
+  with files.replaced(path) as file:
+    file.write(text + '\n')
 
 
 def finite(value):
@@ -293,8 +304,25 @@ def finite(value):
   return value
 
 
+def new_directory(path: pathlib.Path) -> pathlib.Path:
+  """The path, or with -2, -3, ... after it if that is another's, made here:
+  jobs of one array start within a second. It vanishes if it stays empty."""
+  check_writable(path, 'workdir')
+  for i in itertools.count(1):
+    own = path if i == 1 else path.with_name(f'{path.name}-{i}')
+    try:
+      own.mkdir(parents=True)
+    except FileExistsError:
+      continue
+    return own
+
+
 def check_writable(path: pathlib.Path, flag: str):
   """Refused, naming the flag, if nothing can be written there."""
+  try:
+    str(path).encode()
+  except UnicodeEncodeError as error:
+    raise Refused(f'--{flag}={path!a} is no UTF-8') from error
   there = next(p for p in (path, *path.absolute().parents) if p.exists())
   if not there.is_dir():
     raise Refused(f'--{flag}={path}: {there} is not a directory')

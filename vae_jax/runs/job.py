@@ -79,6 +79,10 @@ def opened(job: Job, run_dir, clock, exits, repair: bool):
     try:
       if repair:
         exits.enter_context(checkpoint.lock(where))
+        # Again: another may have begun here while this one read its data.
+        config = directory.config_of(where)
+        directory.refuse_other_run(config, member.ex, where)
+        checkpoint.check_writable(where / 'checkpoints')
       manager = checkpoint.open(where / 'checkpoints', member.ex.monitor)
       exits.callback(checkpoint.close, manager)
       with clock('restore'):

@@ -6,13 +6,12 @@ would have had alone.
 
 import contextlib
 import functools
-import signal
 import time
 
 import jax
 import numpy as np
 
-from vae_jax import training
+from vae_jax import signals, training
 from vae_jax.config.experiment import Experiment
 from vae_jax.console import Bar, number
 from vae_jax.factors.hyper import Hyper
@@ -26,28 +25,6 @@ from vae_jax.training import State, checkpoint, feed, log
 SAVE_EVERY_S = 60.0  # at least between checkpoints of several runs
 FIRST_TEST_S = 3.0  # what a test of several is taken to cost before there was
 TEST_SHARE = 0.03  # of the time of training, if --report_every is not given
-
-
-class Signals:
-  """Remembers SIGINT and SIGTERM while a run is in its loop."""
-
-  def __init__(self):
-    self.caught = None
-
-  def __enter__(self):
-    """Takes the signals over."""
-    wanted = (signal.SIGINT, signal.SIGTERM)
-    self.before = {s: signal.signal(s, self._catch) for s in wanted}
-    return self
-
-  def __exit__(self, *error):
-    """Gives them back."""
-    for caught, handler in self.before.items():
-      signal.signal(caught, handler)
-
-  def _catch(self, number, frame):
-    del frame
-    self.caught = signal.Signals(number)
 
 
 def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
@@ -67,18 +44,19 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
       first_rows(ready, tests)
   bar, saved = Bar(job.total, start=first), time.monotonic()
   with (
-    Signals() as signals,
+    signals.held(),
     contextlib.closing(bar),
     contextlib.closing(examples),
   ):
-    while step < job.total:
+    over = step >= job.total
+    while not over:
       goal = min(job.total, next_report(job.ex, job.total, step))
       with clock('train'):
-        state, metrics = train_to(
-          goal, step, call, examples, hyper, state, bar, signals
-        )
+        args = call, examples, hyper, state, bar
+        state, metrics = train_to(goal, step, *args)
       step += len(metrics['refused'])
-      over = step >= job.total or signals.caught or not can_go_on(job, state)
+      caught = signals.caught()
+      over = step >= job.total or caught or not can_go_on(job, state)
       latest = None
       if over or worth_testing(job, clock):
         with clock('evaluate'):
@@ -89,12 +67,12 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
       if over or latest and worth_saving(job, saved):
         with clock('save'):
           save(ready, state, tests)
+          if over:  # what comes now may be stopped anywhere
+            wait(ready)
         saved = time.monotonic()
-      if over:
-        break
-  if signals.caught and step < job.total:
-    line = f'{signals.caught.name} at step {step} of {job.total}: saved, go on'
-    raise Interrupted(f'{line} with --workdir={where}', int(signals.caught))
+    if step < job.total and (caught := signals.caught()):
+      line = f'{caught.name} at step {step} of {job.total}: saved, go on'
+      raise Interrupted(f'{line} with --workdir={where}', int(caught))
   if tests is None:
     with clock('evaluate'):
       tests = tested(ready, measure, state)
@@ -144,17 +122,16 @@ def train_to(
   hyper: Hyper,
   state: State,
   bar: Bar,
-  signals: Signals,
 ):
   """Calls of K steps from `step` to the goal: (State, metrics of every step and
   run [K, R]).
 
-  Reads the metrics of a call while the next one runs. Ends early on a signal or
-  once updates were refused in every run.
+  Reads the metrics of a call while the next one runs. Ends early, after one
+  call or more, on a signal or once updates were refused in every run.
   """
   layout, k = examples.order.layout, examples.order.ex.steps_per_call
   running, parts = None, []
-  while step < goal and not signals.caught:
+  while step < goal:
     count = min(goal - step, k)
     batch, index = examples(step, count)
     state, metrics = call(batch, hyper, state, index)
@@ -162,12 +139,10 @@ def train_to(
     if running and (fetched(running, layout, parts, bar) > 0).any(0).all():
       break
     running = (step, count, metrics)
-  if running:
-    fetched(running, layout, parts, bar)
-  none = {'refused': np.zeros((0, len(examples.order.seeds)), np.int32)}
-  names = parts[0] if parts else none
-  parts = parts or [none]
-  metrics = {k: np.concatenate([part[k] for part in parts]) for k in names}
+    if signals.caught():
+      break
+  fetched(running, layout, parts, bar)
+  metrics = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
   return jax.block_until_ready(state), metrics
 
 
@@ -278,6 +253,12 @@ def save(ready: Placed, state: State, tests: list[dict]):
   for run, one, values in zip(ready.runs, states, tests, strict=True):
     figure = {monitor: values[monitor]}
     checkpoint.save(run.manager, int(one.step), one, figure)
+
+
+def wait(ready: Placed):
+  """Blocks until the last checkpoint of every run is on disk."""
+  for run in ready.runs:
+    checkpoint.wait(run.manager)
 
 
 def not_finite(ex: Experiment, step: int) -> str:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from vae_jax import config, data, training
 from vae_jax.config.experiment import Experiment
-from vae_jax.console import listed
+from vae_jax.console import counted, listed, say
 from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.model import PRECISIONS, WholeBatch
 from vae_jax.measures import pooled
@@ -25,9 +25,55 @@ def prepare_jax():
   jax.config.update('jax_default_matmul_precision', 'highest')
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
     home = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-    jax.config.update('jax_compilation_cache_dir', f'{home}/vae_jax/xla')
+    if cache := usable(f'{home}/vae_jax/xla'):
+      jax.config.update('jax_compilation_cache_dir', cache)
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
   jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
+
+
+def usable(cache: str) -> str | None:
+  """The directory of compiled programs, None and a note if it cannot be used.
+
+  What a full disk has left there of no bytes is dropped: jax would complain of
+  each in every run, and compile it anew.
+  """
+  try:
+    os.makedirs(cache, exist_ok=True)
+    with os.scandir(cache) as entries:
+      empty = [e.path for e in entries if not e.stat().st_size]
+    for path in empty:
+      os.unlink(path)
+  except OSError as error:
+    say(f'note: compiled programs are not kept: {error.strerror}: {cache}')
+    return None
+  if not os.access(cache, os.W_OK | os.X_OK):
+    say(f'note: compiled programs are not kept: {cache} cannot be written to')
+    return None
+  if empty:
+    what = counted(len(empty), 'empty compiled program')
+    say(f'note: dropped {what} that a full disk had left in {cache}')
+  return cache
+
+
+INSTALLED_BY = {'cuda': "'jax[cuda13]'", 'tpu': "'jax[tpu]'"}
+
+
+def check_jax():
+  """Refused where the environment asks jax for what it cannot do here."""
+  if jax.config.jax_disable_jit:
+    raise Refused('JAX_DISABLE_JIT is set: nothing here runs without jit')
+  try:
+    jax.devices()
+  except (RuntimeError, AssertionError) as error:
+    asked = jax.config.jax_platforms
+    if not asked:
+      raise
+    what = INSTALLED_BY.get(asked)
+    hint = f': pip install {what}' if what else ''
+    raise Refused(
+      f'JAX_PLATFORMS={asked}: there is none that jax can use here{hint}; '
+      'without JAX_PLATFORMS it takes what there is'
+    ) from error
 
 
 class Clock:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 
+from vae_jax import files
 from vae_jax.training import checksums
 from vae_jax.training.checksums import Damage
 
@@ -67,6 +68,16 @@ def open(directory, monitor=None, lowest=True) -> Manager:
   except ValueError:  # metrics that are not JSON; steps without are all kept
     manager = _orbax(directory, **options, lightweight_initialize=True)
   return Manager(directory, monitor, manager)
+
+
+def check_writable(directory):
+  """CheckpointError if checkpoints cannot be written there: better at a run's
+  start than at its first save."""
+  directory = Path(directory)
+  if os.path.lexists(directory) and not directory.is_dir():
+    raise CheckpointError(f'{directory} is not a directory: move it away')
+  if directory.is_dir() and not os.access(directory, os.W_OK | os.X_OK):
+    raise CheckpointError(f'{directory} cannot be written to')
 
 
 def _orbax(directory, **options):
@@ -120,6 +131,13 @@ def _drop_late_results(hook, unraisable):
 def steps(manager) -> list[int]:
   """The steps on disk or on their way there, in ascending order."""
   return sorted(manager.orbax.all_steps())
+
+
+def on_disk(directory) -> list[int]:
+  """The steps that are written in this directory, in ascending order, without
+  opening it."""
+  paths = Path(directory).glob('*') if Path(directory).is_dir() else []
+  return sorted(int(path.name) for path in paths if path.name.isdecimal())
 
 
 def best(manager) -> int | None:
@@ -247,11 +265,13 @@ def lock(directory):
   """Holds the run directory; BusyError if another process does."""
   directory = Path(directory)
   directory.mkdir(parents=True, exist_ok=True)
-  with (directory / '.lock').open('a+') as file:
+  with files.named(directory / '.lock'):
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    number = os.open(directory / '.lock', flags, 0o666)
+  with os.fdopen(number, 'r+', encoding='utf-8', errors='replace') as file:
     try:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-      file.seek(0)
       raise BusyError(
         f'{directory} is in use by process {file.read().strip()}'
       ) from None

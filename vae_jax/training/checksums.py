@@ -1,6 +1,8 @@
 """A state as named numpy arrays, with records that betray a flipped bit."""
 
+import errno
 import json
+import os
 import textwrap
 import zlib
 
@@ -66,8 +68,18 @@ def unpack(arrays, records, target_state):
   return jax.tree.unflatten(jax.tree.structure(target_state), leaves)
 
 
+# What a disk says, which orbax hides behind a line of paths and more.
+DISK = [
+  os.strerror(number)
+  for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+]
+
+
 def short(error) -> str:
-  """The exception in at most one line."""
+  """The exception in at most one line; what the disk says, if it is that."""
+  for said in DISK:
+    if said in str(error):
+      return said
   return textwrap.shorten(f'{type(error).__name__}: {error}', 160)
 
 

@@ -3,38 +3,90 @@
 import functools
 import json
 import math
-import os
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from vae_jax import files
 from vae_jax.console import counted, say
 
-if TYPE_CHECKING:
-  from tensorboardX import SummaryWriter
+
+class Board:
+  """What TensorBoard shows of a run, written by this thread: tensorboardX's own
+  writer has one, which a full disk ends and which the process then waits for.
+  """
+
+  def __init__(self, directory: Path, suffix: str = ''):
+    import tensorboardX.event_file_writer
+
+    self.directory = directory
+    with files.named(directory):
+      directory.mkdir(parents=True, exist_ok=True)
+      prefix = str(directory / 'events')
+      self.writer = tensorboardX.event_file_writer.EventsWriter(prefix, suffix)
+
+  def event(self, step: int, **what):
+    """Writes an event with these fields."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    with files.named(self.directory):
+      event = Event(step=step, wall_time=time.time(), **what)
+      self.writer.write_event(event)
+
+  def start(self, step: int):
+    """Hides older events from this step on."""
+    from tensorboardX.proto.event_pb2 import SessionLog
+
+    self.event(step, session_log=SessionLog(status=SessionLog.START))
+
+  def scalar(self, name: str, value: float, step: int):
+    """A point of a curve."""
+    from tensorboardX.summary import scalar
+
+    self.event(step, summary=scalar(name, value))
+
+  def image(self, name: str, x_HWC, step: int):
+    """A picture."""
+    from tensorboardX.summary import image
+
+    self.event(step, summary=image(name, x_HWC, dataformats='HWC'))
+
+  def flush(self):
+    """What was written is on disk."""
+    with files.named(self.directory):
+      self.writer.flush()
+
+  def close(self):
+    """Flushes and closes the file."""
+    with files.named(self.directory):
+      self.writer.close()
 
 
 class Writer(NamedTuple):
   """The open metrics.jsonl of a run, and its TensorBoard (or None)."""
 
   file: TextIO
-  board: 'SummaryWriter | None'
+  board: Board | None
 
   def scalars(self, step: int, values: dict):
     """Appends one line {'step': step, 'train/loss': ..., ...} and flushes."""
     row = {'step': int(step)}
     row |= {name: _plain(value) for name, value in values.items()}
-    self.file.write(json.dumps(row, allow_nan=False) + '\n')
-    self.file.flush()
+    with files.named(self.file.name):
+      self.file.write(json.dumps(row, allow_nan=False) + '\n')
+      self.file.flush()
     if self.board:
       for name, value in row.items():
         if name != 'step' and isinstance(value, int | float):
-          self.board.add_scalar(name, value, row['step'])
+          self.board.scalar(name, value, row['step'])
+      self.board.flush()
 
   def close(self):
     """Flushes and closes both."""
-    self.file.close()
+    with files.named(self.file.name):
+      self.file.close()
     if self.board:
       self.board.close()
 
@@ -57,7 +109,7 @@ def pictures(run_dir, step: int, paths):
   if board is None:
     return
   for path in paths:
-    board.add_image(path.stem, _pixels(path), step, dataformats='HWC')
+    board.image(path.stem, _pixels(path), step)
   board.close()
 
 
@@ -100,23 +152,21 @@ def _is_figure(value) -> bool:
 
 def _drop_rows_after(path, step):
   kept = [r for r in rows(path.parent) if step is None or r['step'] <= step]
-  spare = path.with_suffix('.tmp')
-  spare.write_text(
-    ''.join(json.dumps(row) + '\n' for row in kept), encoding='utf-8'
-  )
-  os.replace(spare, path)
+  with files.replaced(path) as file:
+    file.writelines(json.dumps(row) + '\n' for row in kept)
 
 
-def _board(directory, resume_step, suffix=''):
-  """A tensorboardX writer, None and a note where there is no tensorboardX;
-  TensorBoard hides older events after the step."""
+def _board(directory, resume_step, suffix='') -> Board | None:
+  """A Board, None and a note where there is no tensorboardX; TensorBoard hides
+  older events after the step."""
   try:
-    from tensorboardX import SummaryWriter
+    board = Board(directory, suffix)
   except ModuleNotFoundError:
     _without_board()
     return None
-  purge = None if resume_step is None else resume_step + 1
-  return SummaryWriter(str(directory), '', purge, filename_suffix=suffix)
+  if resume_step is not None:
+    board.start(resume_step + 1)
+  return board
 
 
 @functools.cache  # once

@@ -53,7 +53,7 @@ def chorales(path: str, data_dir=None) -> dict[str, list[Song]]:
   del data_dir
   file = pathlib.Path(path).expanduser()
   try:
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text('utf-8'))
     splits = {
       split: [chorale(x, f'{split} {i}') for i, x in enumerate(content[split])]
       for split in ('train', 'test')

@@ -4,11 +4,11 @@ import json
 import os
 import pathlib
 import shutil
-import sys
 import time
 
 import numpy as np
 
+from vae_jax.console import say
 from vae_jax.data.batch import Batch
 
 
@@ -23,7 +23,7 @@ def cached(name: str) -> dict[str, Batch] | None:
   they are damaged."""
   folder = directory() / name
   try:
-    facts = json.loads((folder / 'facts.json').read_text())
+    facts = json.loads((folder / 'facts.json').read_text('utf-8'))
     return {split: _read(folder, split, facts) for split in facts['splits']}
   except (OSError, ValueError, KeyError, TypeError):
     return None
@@ -58,10 +58,9 @@ def through(name: str, sources, shape, classes) -> dict[str, Batch]:
     reason = 'what was written cannot be read'
   except OSError as error:
     reason = error.strerror or error
-  print(
+  say(
     f'warning: the cache {directory()} cannot be used ({reason}): the dataset '
-    'is decoded anew every time',
-    file=sys.stderr,
+    'is decoded anew every time'
   )
   return _in_memory(sources, shape, classes)
 
@@ -78,7 +77,7 @@ def _write(name, sources, shape, classes):
       size, labelled, top = _write_split(temporary, split, source)
       facts['splits'][split] = (size, labelled)
       facts['scale'] = 255.0 if top > 1 else facts['scale']
-    (temporary / 'facts.json').write_text(json.dumps(facts))
+    (temporary / 'facts.json').write_text(json.dumps(facts), 'utf-8')
     shutil.rmtree(folder, ignore_errors=True)  # a damaged one
     temporary.rename(folder)
   except BaseException:

@@ -82,7 +82,7 @@ def half(path, why: str) -> str:
 def check_facts(path: pathlib.Path):
   """DataError unless dataset_info.json says that this is array_record."""
   try:
-    facts = json.loads((path / FACTS).read_text())
+    facts = json.loads((path / FACTS).read_text('utf-8'))
     kind = facts.get('fileFormat', 'tfrecord')
   except (ValueError, AttributeError) as error:
     raise DataError(half(path, f'{FACTS} is damaged')) from error
@@ -122,6 +122,6 @@ def images(root: pathlib.Path) -> list[str]:
   for pattern in (f'*/*/{FACTS}', f'*/*/*/{FACTS}'):
     for facts in root.glob(pattern):
       features = facts.with_name('features.json')
-      if features.is_file() and '"image"' in features.read_text():
+      if features.is_file() and '"image"' in features.read_text('utf-8'):
         names.add(facts.parent.parent.relative_to(root).as_posix())
   return sorted(names)

@@ -1,0 +1,52 @@
+"""Files that are there whole or not at all, and errors that name them."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+
+
+@contextlib.contextmanager
+def named(path):
+  """An OSError from here names this file, if it names none."""
+  try:
+    yield
+  except OSError as error:
+    if error.filename is None and error.errno is not None:
+      error.filename = str(path)
+    raise
+
+
+@contextlib.contextmanager
+def replaced(path, mode: str = 'w', **options):
+  """A new file, open for writing, that takes the place of `path` when the block
+  ends well; makes the directory if it is not there.
+
+  Until then it has a name that nothing had: what another has laid there, a link
+  perhaps, is not written through.
+  """
+  path = pathlib.Path(path)
+  if 'b' not in mode:
+    options = {'encoding': 'utf-8'} | options
+  with named(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+      number, spare = tempfile.mkstemp('.tmp', f'.{path.name}.', path.parent)
+    except OSError as error:
+      raise OSError(error.errno, error.strerror) from error
+    try:
+      with open(number, mode, **options) as file:
+        os.chmod(spare, 0o666 & ~_umask())
+        yield file
+      os.replace(spare, path)
+    except BaseException:
+      with contextlib.suppress(OSError):
+        os.unlink(spare)
+      raise
+
+
+def _umask() -> int:
+  """The process's mask of permissions, which only setting it tells."""
+  mask = os.umask(0)
+  os.umask(mask)
+  return mask
