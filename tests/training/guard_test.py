@@ -111,8 +111,7 @@ def test_the_loop_moves_nothing_between_host_and_devices_by_accident(
     feed.order_of(ex, batch.size, OneRun(devices)), batch
   )
   call = loop.compiled_steps(ex, examples, hyper, state)
-  with jax.transfer_guard('disallow'), loop.Signals() as signals:
-    state, metrics = loop.train_to(
-      12, 0, call, examples, hyper, state, Bar(12), signals
-    )
+  with jax.transfer_guard('disallow'):
+    args = call, examples, hyper, state, Bar(12)
+    state, metrics = loop.train_to(12, 0, *args)
   assert len(metrics['loss']) == 12
