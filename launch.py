@@ -25,8 +25,6 @@ if __name__ == '__main__':  # before anything that takes its time
   signals.catch()
 
 import ast
-import contextlib
-import datetime
 import pathlib
 import pkgutil
 import time
@@ -147,16 +145,19 @@ def define(values):
   """Defines every flag on `values`: ours and one for each plain field."""
   from absl import flags
 
-  from vae_jax.config.help import FLAGS, fields_with_flags
+  from vae_jax.config.help import FLAGS, fields_with_flags, switches
 
   special = {'mode', 'set', 'input', 'profile', 'list', 'help'}
   texts = {k: text for k, text in FLAGS.items() if k not in special}
   texts |= fields_with_flags()
-  for name, text in texts.items():
+  for name in texts.keys() - set(switches()):
+    text = texts[name]
     flags.DEFINE_string(name, None, text, flag_values=values)
   flags.DEFINE_string('mode', 'train', FLAGS['mode'], flag_values=values)
   for name in ('set', 'input'):
     flags.DEFINE_multi_string(name, [], FLAGS[name], flag_values=values)
+  for name in switches():
+    flags.DEFINE_boolean(name, None, texts[name], flag_values=values)
   for name in ('list', 'profile'):
     flags.DEFINE_boolean(name, False, FLAGS[name], flag_values=values)
   flags.DEFINE_boolean(
@@ -231,7 +232,7 @@ class Chosen(NamedTuple):
 def chosen(values) -> Chosen:
   """The runs of the flags and of the run directory, if it holds any."""
   from vae_jax.config import grid
-  from vae_jax.runs.directory import config_of
+  from vae_jax.runs.settings import config_of
 
   before = (values.workdir and config_of(values.workdir)) or {}
   name = values.experiment or before.get('experiment')
@@ -254,15 +255,14 @@ def chosen(values) -> Chosen:
 def run(values) -> int:
   """Trains, measures or reports on runs, and prints what came out; the exit
   code."""
-  from vae_jax.runs import command
-  from vae_jax.runs.directory import check_writable
+  from vae_jax.runs import command, directory
 
   if values.mode != 'train':
     check_holds_run(values)
-    check_writable(pathlib.Path(values.workdir), 'workdir')
+    directory.check_writable(pathlib.Path(values.workdir), 'workdir')
   name, members, changes, data_dir = chosen(values)
   if values.mode == 'train':
-    with where(values, name) as workdir:
+    with directory.working(values.workdir, name) as workdir:
       args = workdir, changes, data_dir, STARTED
       outcome = command.fit(name, members, *args)
   elif values.mode == 'evaluate':
@@ -284,33 +284,12 @@ def check_holds_run(values):
 
 def benchmark(values):
   """Measures the train steps of what the flags ask for, and prints it."""
-  from vae_jax.runs import benchmark
+  from vae_jax.runs import benchmark, directory
 
   name, members, _, data_dir = chosen(values)
-  with where(values, name, 'benchmark-') as workdir:
+  with directory.working(values.workdir, name, 'benchmark-') as workdir:
     rest = workdir, data_dir, STARTED, values.profile
     show(benchmark.benchmark(name, members, *rest).summary())
-
-
-@contextlib.contextmanager
-def where(values, name: str, prefix: str = ''):
-  """The directory to write in: --workdir, or a new one below ./runs/, which is
-  gone if nothing was written."""
-  from vae_jax.runs.directory import check_writable, new_directory
-
-  if values.workdir:
-    workdir = pathlib.Path(values.workdir)
-    check_writable(workdir, 'workdir')
-    yield workdir
-    return
-  now = datetime.datetime.now().strftime(f'{prefix}%Y%m%d-%H%M%S')
-  workdir = new_directory(pathlib.Path('runs', name, now))
-  try:
-    yield workdir
-  finally:
-    with contextlib.suppress(OSError):  # it holds something
-      for folder in (workdir, *list(workdir.parents)[:2]):
-        folder.rmdir()
 
 
 def use(values):

@@ -14,7 +14,7 @@ from vae_jax import config
 from vae_jax.config import help
 from vae_jax.config.experiment import SHORT
 from vae_jax.reports import summary
-from vae_jax.runs import command, directory, prepare
+from vae_jax.runs import command, prepare, settings
 from vae_jax.runs.directory import Interrupted, RunError
 
 ROOT = pathlib.Path(launch.__file__).parent
@@ -332,7 +332,7 @@ def test_flags_become_overrides(flags, wanted):
 
 def test_a_repeated_command_adds_no_overrides(monkeypatch):
   found = {'experiment': 'vae', 'overrides': ['latents=3', 'steps=4']}
-  monkeypatch.setattr(directory, 'config_of', lambda path: found)
+  monkeypatch.setattr(settings, 'config_of', lambda path: found)
   same = ['launch.py', '--workdir=x', '--latents=3', '--steps=4']
   assert launch.chosen(launch.parse(same)).changes == found['overrides']
   chose = launch.chosen(launch.parse([*same[:2], '--steps=9']))
@@ -369,7 +369,7 @@ def test_a_terminated_run_exits_with_143_and_can_go_on(tmp_path):
 
 def test_a_resumed_run_remembers_its_data_dir(monkeypatch):
   found = {'experiment': 'vae', 'overrides': [], 'data_dir': '/sets'}
-  monkeypatch.setattr(directory, 'config_of', lambda path: found)
+  monkeypatch.setattr(settings, 'config_of', lambda path: found)
   flags = ['launch.py', '--workdir=x']
   assert launch.chosen(launch.parse(flags)).data_dir == '/sets'
   flags.append('--data_dir=/others')

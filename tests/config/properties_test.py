@@ -64,12 +64,13 @@ def allowed(field):
   """Whatever this plain field may be."""
   low, high = field.metadata['low'], field.metadata['high']
   kinds = {
-    int: st.integers(low, high),
-    float: st.floats(low, high),
-    str: WORDS,
-    types.NoneType: st.none(),
+    bool: st.booleans,
+    int: lambda: st.integers(low, high),
+    float: lambda: st.floats(low, high),
+    str: lambda: WORDS,
+    types.NoneType: st.none,
   }
-  return st.one_of([kinds[kind] for kind in types_of(field.name)])
+  return st.one_of([kinds[kind]() for kind in types_of(field.name)])
 
 
 def outside(field):
@@ -83,7 +84,9 @@ def outside(field):
 
 def of_other_types(field):
   """Literals that are not of the field's types."""
-  kinds = [st.booleans(), st.text(), st.binary(), SIZES, st.complex_numbers()]
+  kinds = [st.text(), st.binary(), SIZES, st.complex_numbers()]
+  if bool not in types_of(field.name):
+    kinds.append(st.booleans())
   if float not in types_of(field.name):
     kinds.append(st.floats())
   if types.NoneType not in types_of(field.name):

@@ -6,7 +6,15 @@ import pytest
 
 from vae_jax import config
 from vae_jax.config import grid
-from vae_jax.runs import directory
+from vae_jax.runs import directory, settings
+
+EXAMPLE = {
+  'shape': [6, 5, 1],
+  'scale': 255.0,
+  'classes': [],
+  'labelled': False,
+  'numbers': False,
+}
 
 
 def test_json_stays_strict_where_a_figure_is_not_finite(tmp_path):
@@ -43,21 +51,21 @@ def test_damaged_results_are_told_and_count_as_none(tmp_path, capsys):
   ],
 )  # fmt: skip
 def test_a_config_that_is_not_ours_is_refused(text, tmp_path):
-  assert directory.config_of(tmp_path) is None
+  assert settings.config_of(tmp_path) is None
   (tmp_path / 'config.json').write_text(text)
   with pytest.raises(directory.Refused, match='is not a config of ours'):
-    directory.config_of(tmp_path)
+    settings.config_of(tmp_path)
 
 
 def test_a_grid_names_its_runs_where_one_was_expected(tmp_path):
   members = [grid.Member(f'seed={i}', None, [], '', '') for i in range(7)]
-  directory.write_grid_config(tmp_path, 'vae', members, ['seed=0,1'])
-  config = directory.config_of(tmp_path)
-  said = directory.choose_a_run(tmp_path, config)
+  settings.write_grid_config(tmp_path, 'vae', members, ['seed=0,1'])
+  config = settings.config_of(tmp_path)
+  said = settings.choose_a_run(tmp_path, config)
   assert said.endswith('seed=0, seed=1, seed=2, seed=3, seed=4 and 2 more')
-  directory.refuse_other_grid(tmp_path, 'vae')
+  settings.refuse_other_grid(tmp_path, 'vae')
   with pytest.raises(directory.Refused, match="holds a grid of 'vae'"):
-    directory.refuse_other_grid(tmp_path, 'denoise')
+    settings.refuse_other_grid(tmp_path, 'denoise')
 
 
 def test_a_directory_that_cannot_be_written_to_is_refused(tmp_path):
@@ -179,14 +187,15 @@ def test_latents_that_the_network_made_are_no_other_configuration(
 ):
   free = dataclasses.replace(tiny, latents=None)
   fields = config.rendered(dataclasses.replace(tiny, latents=128))
-  directory.refuse_other_run({'fields': fields}, free, 'run')
+  settings.refuse_other_run({'fields': fields}, free, 'run')
   with pytest.raises(directory.Refused, match='latents was 128, now 3'):
-    directory.refuse_other_run({'fields': fields}, tiny, 'run')
+    settings.refuse_other_run({'fields': fields}, tiny, 'run')
   config_of = {'experiment': 'x', 'overrides': [], 'fields': fields}
-  directory.write_json(tmp_path / 'config.json', config_of | {'example': {}})
-  assert directory.as_trained(free, tmp_path).latents == 128
-  assert directory.as_trained(tiny, tmp_path) == tiny
-  assert directory.as_trained(free, tmp_path / 'none') == free
+  config_of |= {'example': EXAMPLE}
+  directory.write_json(tmp_path / 'config.json', config_of)
+  assert settings.as_trained(free, tmp_path).latents == 128
+  assert settings.as_trained(tiny, tmp_path) == tiny
+  assert settings.as_trained(free, tmp_path / 'none') == free
   slower = dataclasses.replace(free, learning_rate=0.5)
   with pytest.raises(directory.Refused, match='learning_rate'):
-    directory.refuse_other_run({'fields': fields}, slower, 'run')
+    settings.refuse_other_run({'fields': fields}, slower, 'run')

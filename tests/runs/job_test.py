@@ -223,7 +223,7 @@ def test_fewer_devices_continue_the_same_run(ex, tmp_path, monkeypatch, capsys):
   devices = jax.local_devices()[:2]
   monkeypatch.setattr(jax, 'local_devices', lambda: devices)
   resumed = fit(ex, tmp_path / 'two')
-  assert 'it ran on 4 x cpu before, now on 2 x cpu' in capsys.readouterr().err
+  assert 'devices was 4 x cpu, now 2 x cpu' in capsys.readouterr().err
   for x, y in zip(params(resumed), params(straight), strict=True):
     np.testing.assert_allclose(x, y, atol=1e-5)
 

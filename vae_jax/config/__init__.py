@@ -5,6 +5,7 @@ experiment  the value: numbers and pure functions
 text        that value as text, and back
 lookup      functions by name, if they fit a field
 override    one field changed by text: 'network.widths=(256,)'
+safe        what a run that somebody else made may say of its model
 grid        several runs from lists of values and from arms
 help        the fields as the text of --help
 """

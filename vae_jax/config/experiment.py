@@ -164,6 +164,18 @@ class Experiment:
   precision: str = _plain(
     'float32', "of the networks' products: float32, tf32 or bfloat16"
   )
+  skip_nonfinite: bool = _plain(
+    False,
+    'go on without an update whose loss or gradient is not finite, and count '
+    'it, instead of stopping there',
+    identity=False,
+  )
+  debug_nans: bool = _plain(
+    False,
+    'where a run stops on what is not finite, make that step again operation '
+    'by operation and name the one that made it',
+    identity=False,
+  )
   resident: str = _plain(
     'auto',
     'training set on the devices: auto (if it fits), always, or never',

@@ -61,7 +61,12 @@ def members(ex: Experiment, changes: list[str]) -> list[Member]:
         f'every arm has a {path_of(axis[0])} of its own, {axis[0]} changes '
         f'none: choose among the arms with --arms'
       )
-  return distinct(list(by_text.values()))
+  every = list(by_text.values())
+  if 'critic_rate' in map(path_of, used) and not any(
+    m.ex.critic for m in every
+  ):
+    raise ConfigError('critic_rate changes nothing: there is no critic')
+  return distinct(every)
 
 
 def member_of(ex: Experiment, arm, point, axes) -> Member:

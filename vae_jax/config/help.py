@@ -55,6 +55,11 @@ def fields_with_flags() -> dict[str, str]:
   return texts | {name: f'{path}, in short' for name, path in SHORT.items()}
 
 
+def switches() -> list[str]:
+  """The fields whose flags need no value: --skip_nonfinite."""
+  return [f.name for f in plain_fields() if type(f.default) is bool]
+
+
 def text(examples: str, ex: Experiment, name: str | None) -> str:
   """The whole of --help, with the defaults of this experiment."""
   lines = [examples.rstrip(), '', 'Flags (and their defaults):']

@@ -4,6 +4,8 @@ import difflib
 import inspect
 import typing
 
+import optax
+
 from vae_jax.config.experiment import ConfigError
 from vae_jax.config.leaves import parts
 from vae_jax.config.text import (
@@ -14,6 +16,8 @@ from vae_jax.config.text import (
   render,
 )
 from vae_jax.console import nearest
+
+DIRECTION = optax.GradientTransformation
 
 
 def value_named(name: str, allowed: dict, kind: str, where: str = ''):
@@ -92,7 +96,22 @@ def fits(f, like, takes: tuple[str, ...]) -> bool:
   ready = 'learning_rate' not in parameters
   first = tuple(parameters)[: len(takes)]
   rest = [p for p in list(parameters.values())[len(takes) :] if mandatory(p)]
-  return ready and first == takes and not rest and same_kind(f, like)
+  if not ready or first != takes or rest or not same_kind(f, like):
+    return False
+  kind = returned(f)
+  return not kind or not issubclass(kind, DIRECTION) or is_direction(f)
+
+
+def is_direction(f) -> bool:
+  """Whether an optimizer of optax makes a direction of gradients alone: those
+  that scale_by_ something, and plain descent. Others need the loss
+  (scale_by_polyak), or expect an update that has its rate and its sign."""
+  if f.__module__.partition('.')[0] != 'optax':
+    return True
+  if f.__name__ != 'identity' and not f.__name__.startswith('scale_by_'):
+    return False
+  more = list(inspect.signature(f().update).parameters.values())[3:]
+  return not any(map(mandatory, more))
 
 
 def mandatory(parameter: inspect.Parameter) -> bool:

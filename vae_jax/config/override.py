@@ -136,7 +136,7 @@ def plain(field, text: str):
   """The number or word that `text` means for this field, in its range."""
   value = parse(text, types_of(field.name), field.name)
   low, high = field.metadata['low'], field.metadata['high']
-  if isinstance(value, int | float):
+  if isinstance(value, int | float) and not isinstance(value, bool):
     check_range(value, low, high, field.name, text)
   return value
 
@@ -149,8 +149,9 @@ def check_range(value, low, high, name: str, text: str):
     )
 
 
-def parse(text: str, allowed: tuple, name: str):
-  """The value of one of the allowed types that `text` means."""
+def parse(text: str, allowed: tuple, name: str, least: int = 1):
+  """The value of one of the allowed types that `text` means; whole numbers in a
+  tuple are `least` or more."""
   if types.NoneType in allowed and text == 'None':
     return None
   if str in allowed:
@@ -160,38 +161,39 @@ def parse(text: str, allowed: tuple, name: str):
   except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
     value = text
   for kind in allowed:
-    if (parsed := converted(value, kind)) is not REFUSED:
+    if (parsed := converted(value, kind, least)) is not REFUSED:
       return parsed
-  wanted = ' or '.join(describe(kind) for kind in allowed)
+  wanted = ' or '.join(describe(kind, least) for kind in allowed)
   raise ConfigError(f'{name} must be {wanted}, not {text!r:.60}')
 
 
 REFUSED = object()
 
 
-def converted(value, kind):
+def converted(value, kind, least: int = 1):
   """value as this type, REFUSED if it is not one: int to float, list to tuple.
 
-  A bool is no number, and what sits in a tuple is a size: 1 or more.
+  A bool is no number, and what sits in a tuple is a size, unless it is said to
+  be an index: `least` or more.
   """
   if typing.get_origin(kind) is tuple:
     if not isinstance(value, tuple | list):
       return REFUSED
     element = typing.get_args(kind)[0]
     elements = tuple(converted(v, element) for v in value)
-    bad = [v for v in elements if v is REFUSED or type(v) is int and v < 1]
+    bad = [v for v in elements if v is REFUSED or type(v) is int and v < least]
     return REFUSED if bad else elements
   if kind is float and type(value) is int:
     return float(value) if abs(value) < 1e300 else math.inf
   return value if type(value) is kind else REFUSED
 
 
-def describe(kind) -> str:
+def describe(kind, least: int = 1) -> str:
   """A type in words: 'a tuple of whole numbers above 0, as in (256,)'."""
   if typing.get_origin(kind) is not tuple:
     return WORDS[kind]
   if typing.get_args(kind)[0] is int:
-    return 'a tuple of whole numbers above 0, as in (256,)'
+    return f'a tuple of whole numbers above {least - 1}, as in (256,)'
   return 'a tuple of finite numbers, as in (0.5,)'
 
 
@@ -228,7 +230,8 @@ def settable(f, takes: tuple[str, ...]) -> dict[str, inspect.Parameter]:
 
 def argument(text: str, f, parameter, path: str):
   """The plain value that `text` means for this argument of f."""
-  value = parse(text, argument_types(f, parameter), path)
+  least = max(0, int(bounds(f, parameter, path, (1, 1))[0]))
+  value = parse(text, argument_types(f, parameter), path, least)
   if isinstance(value, float):
     if not math.isfinite(value):
       raise ConfigError(f'{path} must be finite, not {text}')
@@ -255,11 +258,13 @@ def argument_types(f, parameter) -> tuple:
   return (type(default),) if type(default) in WORDS else (str,)
 
 
-def bounds(f, parameter, path: str) -> tuple[float, float]:
+def bounds(f, parameter, path: str, otherwise=None) -> tuple[float, float]:
   """The least and the largest number that an argument may be, by Annotated."""
   hint = hints(f, extras=True).get(parameter.name)
   if typing.get_origin(hint) is typing.Annotated:
     return hint.__metadata__
+  if otherwise:
+    return otherwise
   if path.split('.')[0] in LEAF_FIELDS:
     return -1e12, 1e12  # far inside float32, in which the program computes
   return -math.inf, math.inf

@@ -6,6 +6,7 @@ the network hears of a class of drums is its bits.
 """
 
 from functools import partial
+from typing import Annotated
 
 import flax.linen as nn
 import jax
@@ -31,7 +32,7 @@ def recurrent(
   heads,
   encoder: int = 256,
   widths: tuple[int, ...] = (256, 256),
-  drums: tuple[int, ...] = (),
+  drums: Annotated[tuple[int, ...], 0, 2**20] = (),
   conductor: int | None = None,
   bar: int = 16,
   by_bar: bool = False,

@@ -1,6 +1,7 @@
 """Runs on the host, from a command's members to results on disk.
 
-directory   every file of a run directory but its log and its checkpoints
+directory   every file of a run directory but its settings, log and checkpoints
+settings    config.json: what a run is, and what it was made with
 prepare     that a run can start, and its state before the first step
 plan        which runs train together: jobs
 stacked     the states of a job's runs on the devices, and each back

@@ -8,7 +8,7 @@ import jax
 from vae_jax import figures
 from vae_jax.config.grid import Member
 from vae_jax.console import say, table
-from vae_jax.runs import directory, plan, throughput
+from vae_jax.runs import directory, plan, settings, throughput
 from vae_jax.runs.plan import Job
 from vae_jax.runs.prepare import Clock
 
@@ -76,10 +76,10 @@ def benchmark(
     values = throughput.measure(job, Clock() if i else clock)
     if i:  # From the start of the process: for one member alone.
       del values['start_to_first_step_s']
-    measured[label] = settings(job) | values
+    measured[label] = setting(job) | values
     # Compiled programs take memory maps, see command.JOBS_HELD.
     jax.clear_caches()
-  device = directory.described(jobs[0].layout.devices)
+  device = settings.described(jobs[0].layout.devices)
   whole = {'experiment': name, 'device': device, 'runs': measured}
   paths = [out_dir / 'benchmark.json']
   directory.write_json(paths[0], whole)
@@ -91,7 +91,7 @@ def benchmark(
   return Benchmark(name, measured, device, paths)
 
 
-def settings(job: Job) -> dict:
+def setting(job: Job) -> dict:
   """What a throughput depends on."""
   names = 'batch_size', 'latents', 'steps_per_call', 'precision', 'resident'
   values = {name: getattr(job.ex, name) for name in names}

@@ -14,7 +14,7 @@ from vae_jax import signals
 from vae_jax.config.grid import Member
 from vae_jax.console import Bar, say
 from vae_jax.measures.trained import Run
-from vae_jax.runs import directory, finish, job, plan
+from vae_jax.runs import directory, finish, job, plan, settings
 from vae_jax.runs.directory import Interrupted, Refused, RunError
 from vae_jax.runs.finish import Outcome
 from vae_jax.runs.prepare import Clock
@@ -54,7 +54,7 @@ def fit(
       check_directories(name, members, run_dir)
       for line in plan.described(planned):
         say(line)
-      directory.write_grid_config(run_dir, name, members, overrides, data_dir)
+      settings.write_grid_config(run_dir, name, members, overrides, data_dir)
     return carried_out(train, name, members, planned, run_dir, clock)
 
 
@@ -81,7 +81,7 @@ def stoppable(run_dir):
     try:
       yield
     except signals.Stop as stop:
-      line = f'{stop}: {directory.saved(run_dir)}'
+      line = f'{stop}: {settings.saved(run_dir)}'
       raise Interrupted(line, int(stop.signal)) from None
 
 
@@ -93,11 +93,11 @@ def is_grid(members: list[Member]) -> bool:
 def check_directories(name: str, members: list[Member], run_dir):
   """Refused if any of the directories holds something else."""
   if is_grid(members):
-    directory.refuse_other_grid(run_dir, name)
+    settings.refuse_other_grid(run_dir, name)
   for member in members:
     where = run_dir / member.name
-    config = directory.config_of(where)
-    directory.refuse_other_run(config, member.ex, where)
+    config = settings.config_of(where)
+    settings.refuse_other_run(config, member.ex, where)
 
 
 def carried_out(action, name, members, planned, run_dir, clock) -> Outcome:
@@ -172,7 +172,7 @@ def report(name: str, members: list[Member], run_dir, started=None) -> Outcome:
     results = directory.results_of(where)
     if results:
       runs[member.name] = Run(
-        directory.as_trained(member.ex, where),
+        settings.as_trained(member.ex, where),
         results,
         directory.studies_of(where, results),
         log.rows(where),

@@ -1,29 +1,22 @@
-"""Every file that a run or a grid has but its log and its checkpoints:
-config.json, results.json, studies.npz, pictures, sweep.json and sweep.csv."""
+"""Every file that a run or a grid has but its settings, its log and its
+checkpoints: results.json, studies.npz, pictures, sweep.json and sweep.csv."""
 
+import contextlib
 import csv
-import importlib.metadata
+import datetime
 import itertools
 import json
 import math
 import os
 import pathlib
-import sys
 
 import numpy as np
 
 from vae_jax import figures, files
-from vae_jax.config.experiment import Experiment
-from vae_jax.config.grid import Member
-from vae_jax.config.override import override
-from vae_jax.config.text import differences, rendered
-from vae_jax.console import counted, say
-from vae_jax.data import Batch
+from vae_jax.console import say
 from vae_jax.music import Song, in_a_row, midi, synth
-from vae_jax.training import checkpoint
 
 HEARD_BARS = 32  # of songs as sound: about a minute
-PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
 class RunError(Exception):
@@ -40,122 +33,6 @@ class Interrupted(RunError):
   def __init__(self, line: str, number: int):
     super().__init__(line)
     self.signal = number
-
-
-def saved(run_dir) -> str:
-  """What is on disk of a run or a grid that was stopped, and how to go on."""
-  config = pathlib.Path(run_dir) / 'config.json'
-  runs = len(list(pathlib.Path(run_dir).glob('*/checkpoints')))
-  steps = checkpoint.on_disk(pathlib.Path(run_dir) / 'checkpoints')
-  if runs and config.is_file():
-    what = f'what {counted(runs, "run")} had learned is saved'
-  elif steps:
-    what = f'step {steps[-1]} is saved'
-  else:
-    return 'stopped before anything was saved'
-  return f'{what}, go on with --workdir={run_dir}'
-
-
-def config_of(run_dir) -> dict | None:
-  """config.json of a run or a grid, None if there is none; or Refused.
-
-  A grid's has the names of its `runs` instead of fields.
-  """
-  path = pathlib.Path(run_dir) / 'config.json'
-  if not path.exists():
-    return None
-  try:
-    config = json.loads(path.read_text('utf-8'))
-    own = {} if 'runs' in config else {'fields': dict, 'example': dict}
-    kinds = {'experiment': str, 'overrides': list, **own}
-    for name, kind in kinds.items():
-      if not isinstance(config[name], kind):
-        raise ValueError(f'{name} is {config[name]!r:.60}')
-    return config
-  except (ValueError, KeyError, TypeError) as error:
-    raise Refused(f'{path} is not a config of ours: {error}') from error
-
-
-def refuse_other_run(config: dict | None, ex: Experiment, run_dir):
-  """Refused naming the fields if run_dir holds another experiment's run."""
-  if config is None:
-    return
-  if 'runs' in config:
-    raise Refused(choose_a_run(run_dir, config))
-  old, new = config['fields'], rendered(ex)
-  if ex.latents is None:  # what the network made of the images is in the old
-    new['latents'] = old.get('latents', new['latents'])
-  if fields := differences(old, new):
-    raise Refused(
-      f'{run_dir} holds a run of another configuration: {"; ".join(fields)}'
-    )
-
-
-def as_trained(ex: Experiment, run_dir) -> Experiment:
-  """ex with the number of latents that its run had, if the network made it."""
-  fields = (config_of(run_dir) or {}).get('fields', {})
-  if ex.latents is not None or 'latents' not in fields:
-    return ex
-  return override(ex, f'latents={fields["latents"]}')
-
-
-def refuse_other_grid(run_dir, name: str):
-  """Refused if run_dir holds something else than a grid of this experiment."""
-  config = config_of(run_dir)
-  if config is None:
-    return
-  if 'runs' not in config:
-    raise Refused(f'{run_dir} holds a single run: give the grid another')
-  if config['experiment'] != name:
-    raise Refused(f'{run_dir} holds a grid of {config["experiment"]!r}')
-
-
-def choose_a_run(run_dir, config: dict) -> str:
-  """What to say where a single run was expected."""
-  names = config['runs']
-  more = f' and {len(names) - 5} more' if len(names) > 5 else ''
-  return f'{run_dir} holds a grid, choose a run: {", ".join(names[:5])}{more}'
-
-
-def write_config(
-  run_dir, name: str, member: Member, batch: Batch, devices, data_dir=None
-):
-  """config.json: the run's name, fields, package versions and devices, and
-  what a user of the model must know of its examples."""
-  versions = {p: importlib.metadata.version(p) for p in PACKAGES}
-  config = _command(name, member.changes, data_dir) | {
-    'fields': rendered(member.ex),
-    'versions': {'python': sys.version.split()[0], **versions},
-    'devices': described(devices),
-    'example': {
-      'shape': batch.shape,
-      'scale': batch.scale,
-      'classes': batch.classes,
-      'labelled': batch.label is not None,
-      'numbers': batch.numbers,
-    },
-  }
-  write_json(pathlib.Path(run_dir) / 'config.json', config)
-
-
-def write_grid_config(run_dir, name: str, members, overrides, data_dir=None):
-  """config.json of a grid: what gives it again."""
-  runs = [member.name for member in members]
-  config = _command(name, overrides, data_dir) | {'runs': runs}
-  write_json(pathlib.Path(run_dir) / 'config.json', config)
-
-
-def _command(name, overrides, data_dir) -> dict:
-  return {
-    'experiment': name,
-    'overrides': list(overrides),
-    'data_dir': data_dir and str(pathlib.Path(data_dir).absolute()),
-  }
-
-
-def described(devices) -> str:
-  """'4 x cpu'."""
-  return f'{len(devices)} x {devices[0].device_kind}'
 
 
 def results_of(run_dir) -> dict:
@@ -304,9 +181,27 @@ def finite(value):
   return value
 
 
+@contextlib.contextmanager
+def working(workdir: str | None, name: str, prefix: str = ''):
+  """The directory for a command of the experiment of this name to write in:
+  --workdir, or a new one below ./runs/, which is gone if it stays empty."""
+  if workdir:
+    check_writable(pathlib.Path(workdir), 'workdir')
+    yield pathlib.Path(workdir)
+    return
+  now = datetime.datetime.now().strftime(f'{prefix}%Y%m%d-%H%M%S')
+  made = new_directory(pathlib.Path('runs', name, now))
+  try:
+    yield made
+  finally:
+    with contextlib.suppress(OSError):  # it holds something
+      for folder in (made, *list(made.parents)[:2]):
+        folder.rmdir()
+
+
 def new_directory(path: pathlib.Path) -> pathlib.Path:
   """The path, or with -2, -3, ... after it if that is another's, made here:
-  jobs of one array start within a second. It vanishes if it stays empty."""
+  jobs of one array start within a second."""
   check_writable(path, 'workdir')
   for i in itertools.count(1):
     own = path if i == 1 else path.with_name(f'{path.name}-{i}')

@@ -18,11 +18,12 @@ import contextlib
 import jax
 import jax.numpy as jnp
 
+from vae_jax import training
 from vae_jax.console import say
 from vae_jax.measures import importance, pooled
 from vae_jax.measures.trained import Trained
 from vae_jax.reports import summary
-from vae_jax.runs import directory, finish, plan, stacked
+from vae_jax.runs import directory, finish, plan, settings, stacked
 from vae_jax.runs.directory import Refused
 from vae_jax.runs.loop import loop, not_finite, refused, tested
 from vae_jax.runs.plan import Job
@@ -80,8 +81,8 @@ def opened(job: Job, run_dir, clock, exits, repair: bool):
       if repair:
         exits.enter_context(checkpoint.lock(where))
         # Again: another may have begun here while this one read its data.
-        config = directory.config_of(where)
-        directory.refuse_other_run(config, member.ex, where)
+        config = settings.config_of(where)
+        settings.refuse_other_run(config, member.ex, where)
         checkpoint.check_writable(where / 'checkpoints')
       manager = checkpoint.open(where / 'checkpoints', member.ex.monitor)
       exits.callback(checkpoint.close, manager)
@@ -90,7 +91,8 @@ def opened(job: Job, run_dir, clock, exits, repair: bool):
     except checkpoint.CheckpointError as error:
       failed[member.name] = str(error)
       continue
-    state = restored and resumed(restored)
+    skips = member.ex.skip_nonfinite
+    state = restored and resumed(restored, kept=skips)
     first = int(state.step) if state else 0
     pairs.append((Files(member, where, first, manager), state))
   return pairs, failed
@@ -103,8 +105,9 @@ def begun(name: str, job: Job, pairs, data_dir, clock, exits):
   for run, state in pairs:
     member, devices = run.member, job.layout.devices
     if state:
-      tell_of_devices(run.run_dir, devices)
+      settings.tell_of_changes(run.run_dir, devices)
     else:
+      tell_if_it_had_begun(run.run_dir)
       size, batch = member.ex.latents, job.splits['train']
       if size not in starts:
         starts[size] = initial(member.ex, batch)
@@ -113,7 +116,7 @@ def begun(name: str, job: Job, pairs, data_dir, clock, exits):
     writer = log.open(run.run_dir, resume_step=run.first)
     exits.callback(writer.close)
     args = name, member, job.splits['test'], devices, data_dir
-    directory.write_config(run.run_dir, *args)
+    settings.write_config(run.run_dir, *args)
     runs.append(run._replace(writer=writer))
     states.append(stacked.on_host(state))
   steps = sorted({run.first for run in runs})
@@ -123,21 +126,30 @@ def begun(name: str, job: Job, pairs, data_dir, clock, exits):
   return runs, states
 
 
-def resumed(restored) -> State:
-  """The state that was restored, any damage told."""
+def tell_if_it_had_begun(run_dir):
+  """A note if a run without a checkpoint has rows of steps; Refused if it even
+  has results, which are of a model that is gone."""
+  if step := directory.results_of(run_dir).get('step'):
+    raise Refused(
+      f'{run_dir} has the results of step {step} and no checkpoint: put its '
+      'checkpoints back, or choose another --workdir'
+    )
+  if steps := [row['step'] for row in log.rows(run_dir) if row['step']]:
+    say(
+      f'note: {run_dir} had got to step {steps[-1]}, of which nothing was '
+      'saved: it begins again'
+    )
+
+
+def resumed(restored, kept: bool = False) -> State:
+  """The state that was restored, any damage told; its count of refused updates
+  begins again unless it is `kept`."""
   state, _, notes = restored
   for note in notes:
     say(f'warning: {note}')
   # A run that stopped on a bad step may try that step again.
-  return state.replace(refused=jnp.zeros_like(state.refused))
-
-
-def tell_of_devices(run_dir, devices):
-  """A note if the run was on other devices before."""
-  config, now = directory.config_of(run_dir), directory.described(devices)
-  before = (config or {}).get('devices', now)
-  if before != now:
-    say(f'note: it ran on {before} before, now on {now}')
+  kept = state.refused if kept else jnp.zeros_like(state.refused)
+  return state.replace(refused=kept)
 
 
 def finished(ready: Placed, tests: list[dict], rates: dict, clock, drawn: bool):
@@ -145,9 +157,9 @@ def finished(ready: Placed, tests: list[dict], rates: dict, clock, drawn: bool):
   job, refused_R = ready.job, refused(ready.job, ready.state)
   states = stacked.apart(job, ready.state, ready.alone)
   failed = {
-    run.member.name: not_finite(run.member.ex, int(state.step))
+    run.member.name: why_lost(job, run, state)
     for run, state, times in zip(ready.runs, states, refused_R, strict=True)
-    if times
+    if is_lost(run, state, times)
   }
   if len(failed) == len(states):
     return {}, failed
@@ -162,11 +174,35 @@ def finished(ready: Placed, tests: list[dict], rates: dict, clock, drawn: bool):
     if run.member.name in failed:
       continue
     step = {'step': int(state.step)}
+    if run.member.ex.skip_nonfinite:
+      step['skipped_updates'] = int(state.refused)
     results = step | test | nll | (rates or timed(run.run_dir))
     trained = trained_of(job, run, state, results)
     args = trained, run.run_dir, clock, bool(run.writer), shared, drawn
     done[run.member.name] = finish.finish_run(*args)
   return done, failed
+
+
+def is_lost(run: Files, state: State, times) -> bool:
+  """Whether a run that refused so many updates has not come to its end: where
+  they are skipped, if these are more than half of its steps."""
+  allowed = (int(state.step) - run.first) / 2
+  return times > (allowed if run.member.ex.skip_nonfinite else 0)
+
+
+def why_lost(job: Job, run: Files, state: State) -> str:
+  """The line on a run that has not come to its end."""
+  ex = run.member.ex
+  if ex.skip_nonfinite:
+    return (
+      f'{int(state.refused)} updates of {int(state.step) - run.first} were not '
+      f'finite and skipped. Try a smaller --learning_rate (it was '
+      f'{ex.learning_rate:g})'
+    )
+  line = not_finite(ex, int(state.step))
+  if not ex.debug_nans:
+    return line + ', or --debug_nans, which names the operation'
+  return f'{line}. {training.first_not_finite(ex, job.splits["train"], state)}'
 
 
 def trained_of(job: Job, run: Files, state: State, results: dict) -> Trained:

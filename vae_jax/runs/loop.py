@@ -56,7 +56,7 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
         state, metrics = train_to(goal, step, *args)
       step += len(metrics['refused'])
       caught = signals.caught()
-      over = step >= job.total or caught or not can_go_on(job, state)
+      over = step >= job.total or caught or lost(job, state, metrics)
       latest = None
       if over or worth_testing(job, clock):
         with clock('evaluate'):
@@ -129,15 +129,17 @@ def train_to(
   Reads the metrics of a call while the next one runs. Ends early, after one
   call or more, on a signal or once updates were refused in every run.
   """
-  layout, k = examples.order.layout, examples.order.ex.steps_per_call
-  running, parts = None, []
+  order, running, parts = examples.order, None, []
+  layout, k = order.layout, order.ex.steps_per_call
   while step < goal:
     count = min(goal - step, k)
     batch, index = examples(step, count)
     state, metrics = call(batch, hyper, state, index)
     step += count
-    if running and (fetched(running, layout, parts, bar) > 0).any(0).all():
-      break
+    if running:
+      refused_KR = fetched(running, layout, parts, bar)
+      if not order.ex.skip_nonfinite and refused_KR.any(0).all():
+        break
     running = (step, count, metrics)
     if signals.caught():
       break
@@ -199,9 +201,11 @@ def refused(job: Job, state: State):
   return job.layout.per_run(jax.device_get(state.refused))
 
 
-def can_go_on(job: Job, state: State) -> bool:
-  """Whether any run still makes steps."""
-  return not refused(job, state).all()
+def lost(job: Job, state: State, metrics) -> bool:
+  """Whether no run makes steps any more, or all skip every step of a call."""
+  if not job.ex.skip_nonfinite:
+    return refused(job, state).all()
+  return metrics['refused'][-job.ex.steps_per_call :].all()
 
 
 def first_rows(ready: Placed, tests: list[dict]):

@@ -128,14 +128,7 @@ def check_batch(ex: Experiment, devices: int):
 
 def check(ex: Experiment, splits: dict[str, data.Batch]):
   """Refused if this experiment cannot run on this data; compiles nothing."""
-  words = {
-    'resident': ('auto', 'always', 'never'),
-    'stack': ('auto', 'map', 'vmap'),
-    'precision': tuple(PRECISIONS),
-  }
-  for name, allowed in words.items():
-    if (word := getattr(ex, name)) not in allowed:
-      raise Refused(f'{name} must be {listed(allowed)}, not {word!r}')
+  check_words(ex)
   for leaf, _ in ex.schedule:
     if leaf not in ex.leaves():
       there = ', '.join(ex.leaves())
@@ -149,6 +142,18 @@ def check(ex: Experiment, splits: dict[str, data.Batch]):
   if ex.monitor not in numbers:
     there = ', '.join(numbers)
     raise Refused(f'monitor {ex.monitor!r} is not measured: there are {there}')
+
+
+def check_words(ex: Experiment):
+  """Refused if a field that is one of several words is none of them."""
+  words = {
+    'resident': ('auto', 'always', 'never'),
+    'stack': ('auto', 'map', 'vmap'),
+    'precision': tuple(PRECISIONS),
+  }
+  for name, allowed in words.items():
+    if (word := getattr(ex, name)) not in allowed:
+      raise Refused(f'{name} must be {listed(allowed)}, not {word!r}')
 
 
 def check_pieces(ex: Experiment, batch: data.Batch):

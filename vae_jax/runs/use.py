@@ -9,13 +9,14 @@ import numpy as np
 
 from vae_jax import config, console, data, figures
 from vae_jax.config import ConfigError
+from vae_jax.config.safe import checked
 from vae_jax.config.text import restored
 from vae_jax.measures.trained import Trained, size_in_words
-from vae_jax.runs import directory
+from vae_jax.runs import directory, settings
 from vae_jax.runs.directory import Refused
 from vae_jax.runs.job import resumed
 from vae_jax.runs.play import play
-from vae_jax.runs.prepare import abstract
+from vae_jax.runs.prepare import abstract, check_words
 from vae_jax.training import checkpoint
 
 # And their defaults, as flags say them.
@@ -29,15 +30,19 @@ def load(run_dir) -> Trained:
   reported by: its optimizer's state and those functions stay where they are.
   Raises Refused, ConfigError or CheckpointError with one clear line.
   """
-  saved = directory.config_of(run_dir)
+  saved = settings.config_of(run_dir)
   if saved is None:
     raise Refused(f'{run_dir} holds no run')
   if 'runs' in saved:
-    raise Refused(directory.choose_a_run(run_dir, saved))
-  ex = restored(saved['fields'], model_only=True)
+    raise Refused(settings.choose_a_run(run_dir, saved))
+  ex = checked(restored(saved['fields'], model_only=True))
+  check_words(ex)
   batch = blank(saved['example'])
-  ex = config.sized(ex, batch)
-  like = abstract(ex, batch, jax.local_devices()[0]).replace(opt_state=())
+  try:
+    ex = config.sized(ex, batch)
+    like = abstract(ex, batch, jax.local_devices()[0]).replace(opt_state=())
+  except (ValueError, TypeError, ArithmeticError) as error:
+    raise Refused(f'{run_dir}: {error}'.splitlines()[0]) from error
   manager = checkpoint.open(pathlib.Path(run_dir) / 'checkpoints', ex.monitor)
   with contextlib.ExitStack() as exits:
     exits.callback(checkpoint.close, manager)

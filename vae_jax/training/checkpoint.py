@@ -168,7 +168,7 @@ def save(manager, step: int, state: State, metrics: dict[str, float]) -> bool:
       metrics={name: float(value) for name, value in metrics.items()},
       args=ocp.args.Composite(
         state=ocp.args.StandardSave(arrays),
-        leaves=ocp.args.JsonSave(sealed),
+        leaves=ocp.args.JsonSave(sealed | {'step': step}),
       ),
     )
 
@@ -217,6 +217,8 @@ def _read(manager, step, target_state, partial):
 
   sealed = _item(manager, step, 'leaves', ocp.args.JsonRestore())
   records = checksums.unseal(sealed)
+  if sealed.get('step', step) != step:
+    raise Damage(f'it is of step {sealed["step"]}')
   if why := checksums.misfit(records, target_state, partial):
     raise CheckpointError(f'{manager.directory}: checkpoint {step} {why}')
   arrays = _item(manager, step, 'state', ocp.args.StandardRestore())

@@ -182,12 +182,9 @@ def _pixels(path):
 
 
 def _plain(value):
-  """What JSON can hold: a plain scalar, None for NaN and infinities."""
-  value = _scalar(value)
+  """What JSON can hold: plain scalars, None for NaN and infinities."""
+  value = value.tolist() if hasattr(value, 'tolist') else value
+  if isinstance(value, list):
+    return [_plain(one) for one in value]
   finite = not isinstance(value, float) or math.isfinite(value)
   return value if finite else None
-
-
-def _scalar(value):
-  """A numpy or jax scalar as Python's."""
-  return value.item() if hasattr(value, 'item') else value

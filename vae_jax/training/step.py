@@ -20,7 +20,7 @@ class State:
   """All that changes while a run trains; what a checkpoint holds."""
 
   step: jax.Array  # int32: updates made
-  refused: jax.Array  # int32: updates refused since one was not finite
+  refused: jax.Array  # int32: updates refused, since one was not finite
   params: dict
   opt_state: optax.OptState
   key: jax.Array  # constant; a step's key is fold_in(key, step)
@@ -40,8 +40,8 @@ def init(key, ex: Experiment, hyper: Hyper, data) -> State:
 def step(ex: Experiment, data, hyper: Hyper, state: State, index_b, axis=None):
   """One update on the examples at index_b [B/D]: (State, metrics).
 
-  A loss or gradient that is not finite never reaches the parameters: from then
-  on every update is refused and counted, and the state stays as it was.
+  A loss or gradient that is not finite never reaches the parameters: that update
+  and, but with `skip_nonfinite`, all later ones are refused and counted.
   """
   ex = ex.bound(ex.scheduled(hyper, state.step))
   grads, metrics = step_gradients(ex, data, hyper, state, index_b, axis)
@@ -66,7 +66,9 @@ def step_gradients(
 
 def update(ex: Experiment, state: State, grads, metrics, asked):
   """The state after these gradients, or the same one if they are refused."""
-  finite = all_finite((grads, metrics['loss'])) & (state.refused == 0)
+  finite = all_finite((grads, metrics['loss']))
+  if not ex.skip_nonfinite:
+    finite &= state.refused == 0
   taken = finite & asked
 
   def moved(params, opt_state):
@@ -79,13 +81,15 @@ def update(ex: Experiment, state: State, grads, metrics, asked):
     return params, opt_state
 
   params, opt_state = only_if(taken, moved, (state.params, state.opt_state))
+  refused = (asked & ~finite).astype(jnp.int32)
+  made = asked if ex.skip_nonfinite else taken
   state = state.replace(
-    step=state.step + taken.astype(jnp.int32),
-    refused=state.refused + (asked & ~finite).astype(jnp.int32),
+    step=state.step + made.astype(jnp.int32),
+    refused=state.refused + refused,
     params=params,
     opt_state=opt_state,
   )
-  return state, metrics | {'refused': state.refused}
+  return state, metrics | {'refused': refused}
 
 
 def only_if(taken, f, old):

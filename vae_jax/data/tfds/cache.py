@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import time
+import zlib
 
 import numpy as np
 
@@ -19,14 +20,47 @@ def directory() -> pathlib.Path:
 
 
 def cached(name: str) -> dict[str, Batch] | None:
-  """The splits kept under this name, memory-mapped; None if there are none or
-  they are damaged."""
+  """The splits kept under this name, memory-mapped; None if there are none or,
+  which is told, they are damaged: every byte is checked."""
   folder = directory() / name
-  try:
-    facts = json.loads((folder / 'facts.json').read_text('utf-8'))
-    return {split: _read(folder, split, facts) for split in facts['splits']}
-  except (OSError, ValueError, KeyError, TypeError):
+  if not folder.exists():
     return None
+  try:
+    sealed = json.loads((folder / 'facts.json').read_text('utf-8'))
+    facts = _unsealed(folder, sealed)
+    return {split: _read(folder, split, facts) for split in facts['splits']}
+  except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    say(f'note: {folder} is damaged ({error}): the dataset is decoded anew')
+    return None
+
+
+def _sealed(folder, facts: dict) -> dict:
+  """The facts with the crc32 of every file of the folder, and their own."""
+  facts = facts | {'crc32': {p.name: _crc32(p) for p in folder.glob('*.npy')}}
+  return {'facts': facts, 'crc32': _crc32_of(facts)}
+
+
+def _unsealed(folder, sealed: dict) -> dict:
+  """The facts; ValueError unless they and the files are as they were."""
+  facts = sealed['facts']
+  if _crc32_of(facts) != sealed['crc32']:
+    raise ValueError('facts.json: crc32 differs')
+  for name, crc32 in facts['crc32'].items():
+    if _crc32(folder / name) != crc32:
+      raise ValueError(f'{name}: crc32 differs')
+  return facts
+
+
+def _crc32_of(facts: dict) -> int:
+  return zlib.crc32(json.dumps(facts, sort_keys=True).encode())
+
+
+def _crc32(path) -> int:
+  crc32 = 0
+  with open(path, 'rb') as file:
+    while part := file.read(2**20):
+      crc32 = zlib.crc32(part, crc32)
+  return crc32
 
 
 def _read(folder, split, facts):
@@ -77,7 +111,8 @@ def _write(name, sources, shape, classes):
       size, labelled, top = _write_split(temporary, split, source)
       facts['splits'][split] = (size, labelled)
       facts['scale'] = 255.0 if top > 1 else facts['scale']
-    (temporary / 'facts.json').write_text(json.dumps(facts), 'utf-8')
+    sealed = json.dumps(_sealed(temporary, facts))
+    (temporary / 'facts.json').write_text(sealed, 'utf-8')
     shutil.rmtree(folder, ignore_errors=True)  # a damaged one
     temporary.rename(folder)
   except BaseException:
