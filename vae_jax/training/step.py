@@ -40,7 +40,7 @@ def init(key, ex: Experiment, hyper: Hyper, data) -> State:
 def step(ex: Experiment, data, hyper: Hyper, state: State, index_b, axis=None):
   """One update on the examples at index_b [B/D]: (State, metrics).
 
-  A loss or gradient that is not finite never reaches the parameters: that update
+  A loss or gradient that is not finite never reaches the parameters: its update
   and, but with `skip_nonfinite`, all later ones are refused and counted.
   """
   ex = ex.bound(ex.scheduled(hyper, state.step))
