@@ -3,7 +3,7 @@
   python launch.py --experiment=groove
   python launch.py --experiment=groove --dataset=groove --data_dir=DIR
 
-Velocities are 2.6 of 127 off, 6.1 by the mean of each drum at each step; 37 s
+Velocities are 2.6 of 127 off, 6.1 by the mean of each drum at each step; 34 s
 on two CPU cores. Of groove's drummers, who are people, 23.0, and 25.9 by those
 means.
 """

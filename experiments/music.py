@@ -3,9 +3,11 @@
   python launch.py --experiment=music
   python launch.py --experiment=music --beta=0.02,0.1,0.5 --latents=16,48
 
-97.7 % of the steps of unseen phrases are right free-running, 98.1 % after the
-right step, and 140 bits of KL pay for it; 79 s on two CPU cores. With more beta
-fewer bits and less that is right: the sweep draws it.
+97.5 +- 0.1 % of the steps of unseen phrases are right free-running (three
+seeds), 97.9 % after the right step, and 144 bits of KL pay for it; 81 s on two
+CPU cores. With more beta fewer bits and less that is right: the sweep draws it.
+Of the sopranos of Bach's chorales (--dataset=chorales:FILE) 95.1 and 95.4 %,
+with 85 bits, where the first bar again has 87.4.
 """
 
 from functools import partial

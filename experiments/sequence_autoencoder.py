@@ -2,8 +2,9 @@
 
   python launch.py --experiment=sequence_autoencoder
 
-97.1 % of the steps of unseen melodies of two bars are right; there is no other
-way of decoding it than free-running.
+97.9 +- 0.3 % of the steps of unseen melodies of two bars are right (three
+seeds); there is no other way of decoding it than free-running. 65 s on two CPU
+cores.
 """
 
 import dataclasses

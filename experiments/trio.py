@@ -2,8 +2,8 @@
 
   python launch.py --experiment=trio
 
-86.4 % of the steps of unseen bars are right free-running, 88.6 % after the
-right step, with 141 bits of KL; 79 s on two CPU cores.
+86.7 +- 0.8 % of the steps of unseen bars are right free-running (three seeds),
+88.8 % after the right step, with 139 bits of KL; 72 s on two CPU cores.
 """
 
 import dataclasses

@@ -54,8 +54,13 @@ from vae_jax.training import checkpoint  # noqa: E402
 from vae_jax.training.devices import OneRun  # noqa: E402
 
 
-def pytest_collection_modifyitems(items):
-  """Whatever is not marked slow is quick: `pytest -m quick` is a first look."""
+def pytest_collection_modifyitems(config, items):
+  """Whatever is not marked slow is quick: `pytest -m quick` is a first look.
+  What takes many trials runs only if it is asked for: `-m faults`."""
+  if 'faults' not in config.getoption('-m'):
+    faults = [item for item in items if item.get_closest_marker('faults')]
+    config.hook.pytest_deselected(items=faults)
+    items[:] = [item for item in items if item not in set(faults)]
   for item in items:
     if not item.get_closest_marker('slow'):
       item.add_marker('quick')

@@ -28,6 +28,7 @@ PICTURES = {
   'drums': 'reconstructed',
   'embedding': 'plane',
   'generate': 'samples',
+  'groove': 'performed',
   'music': 'between',
   'music_hierarchical': 'drift',
   'multitrack': 'reconstructed',

@@ -317,3 +317,22 @@ def test_a_run_of_november_goes_on_and_is_measured_and_loaded(ex, tmp_path):
   (tmp_path / 'config.json').write_text(json.dumps(config))
   with pytest.raises(Refused, match='latents was 3, now 4$'):
     fit(other, tmp_path)
+
+
+@pytest.mark.slow
+def test_what_another_began_while_the_data_was_read_is_not_gone_on_with(
+  tiny, tiny_data, monkeypatch, tmp_path
+):
+  monkeypatch.setitem(data.EMBEDDED, 'tiny', lambda: tiny_data)
+  ex = dataclasses.replace(tiny, dataset='tiny', steps=4)
+  other = dataclasses.replace(ex, seed=7)
+  planned = command.plan.jobs
+
+  def slowly(*args):
+    monkeypatch.setattr(command.plan, 'jobs', planned)
+    command.fit('tiny', [grid.alone(other)], tmp_path)
+    return planned(*args)
+
+  monkeypatch.setattr(command.plan, 'jobs', slowly)
+  with pytest.raises(Refused, match='seed was 7, now 0'):
+    command.fit('tiny', [grid.alone(ex)], tmp_path)

@@ -366,3 +366,28 @@ def test_save_returns_before_the_arrays_are_on_disk(tmp_path):
   checkpoint.wait(manager)
   assert (tmp_path / '2').exists()
   checkpoint.close(manager)
+
+
+def test_a_lock_that_is_a_link_is_refused_and_its_target_kept(tmp_path):
+  (tmp_path / 'other').write_text('kept')
+  (tmp_path / '.lock').symlink_to(tmp_path / 'other')
+  with pytest.raises(OSError), checkpoint.lock(tmp_path):
+    pass
+  assert (tmp_path / 'other').read_text() == 'kept'
+
+
+def test_where_no_checkpoint_can_be_written_is_told_at_the_start(tmp_path):
+  checkpoint.check_writable(tmp_path / 'new')
+  checkpoint.check_writable(tmp_path)
+  (tmp_path / 'file').touch()
+  (tmp_path / 'dangling').symlink_to(tmp_path / 'nothing')
+  for name in ('file', 'dangling'):
+    with pytest.raises(checkpoint.CheckpointError, match='not a directory'):
+      checkpoint.check_writable(tmp_path / name)
+
+
+def test_steps_on_disk_are_those_that_are_whole(tmp_path):
+  for name in ('12', '3', '20.orbax-checkpoint-tmp', 'notes'):
+    (tmp_path / name).mkdir()
+  assert checkpoint.on_disk(tmp_path) == [3, 12]
+  assert checkpoint.on_disk(tmp_path / 'none') == []
