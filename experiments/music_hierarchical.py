@@ -5,7 +5,7 @@
 80 s on two CPU cores, 1,200 steps each: neither knows much of unseen phrases by
 then, 66.2 and 68.0 % of the steps free-running (three seeds). After 8,000 of
 three seeds (schedule.learning_rate=warm_cosine(warm=100,steps=8000,last=0.02))
-the flat decoder is right in 73.9 % after the right step and 65.7 % free-running,
+the flat decoder is right in 73.9 % after the right step and 65.7 % on its own,
 the one under a conductor of quarter notes in 72.1 and 69.6: it loses 2.5 points
 and not 8.3; with LSTMs of 128 and 10,000 steps (one seed) 2.6 and not 9.5. With
 an embedding a bar (network.bar=16) and one seed it was right in 58 % after
