@@ -217,7 +217,7 @@ def check_writable(path: pathlib.Path, flag: str):
   try:
     str(path).encode()
   except UnicodeEncodeError as error:
-    raise Refused(f'--{flag}={path!a} is no UTF-8') from error
+    raise Refused(f'--{flag}={str(path)!a} is no UTF-8') from error
   there = next(p for p in (path, *path.absolute().parents) if p.exists())
   if not there.is_dir():
     raise Refused(f'--{flag}={path}: {there} is not a directory')
