@@ -137,6 +137,11 @@ def test_signals_over_a_whole_command(tmp_path, moment):
   assert ended(again)[0] == 0
 
 
+def loss(run_dir) -> float:
+  """That of the test split, in results.json."""
+  return json.loads((run_dir / 'results.json').read_text())['loss']
+
+
 @pytest.mark.faults
 def test_killed_anywhere_a_run_ends_bit_equal(tmp_path):
   flags = [f.replace('40000', '4000') for f in TINY]
@@ -151,12 +156,10 @@ def test_killed_anywhere_a_run_ends_bit_equal(tmp_path):
     child.kill()
     child.communicate()
     if (tmp_path / 'run' / 'results.json').exists():
-      results = [
-        json.loads((tmp_path / name / 'results.json').read_text())['loss']
-        for name in ('whole', 'run')
-      ]
-      assert results[0] == results[1]
+      assert loss(tmp_path / 'run') == loss(tmp_path / 'whole')
       shutil.rmtree(tmp_path / 'run')
+  assert ended(launched(tmp_path / 'run', *flags))[0] == 0
+  assert loss(tmp_path / 'run') == loss(tmp_path / 'whole')
 
 
 @pytest.mark.faults
@@ -200,4 +203,5 @@ def test_every_file_of_a_run_flipped_cut_or_gone(tmp_path):
       code, _, err = ended(child)
       assert code in (0, 1, 2), (own, kind)
       assert code == 0 or err.splitlines()[-1].startswith('error: ')
+      assert code or loss(tmp_path / 'run') == loss(tmp_path / 'whole')
       shutil.rmtree(tmp_path / 'run')
