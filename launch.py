@@ -69,6 +69,8 @@ def main(argv: list[str]) -> int:
 
 def attempt(argv: list[str]) -> int:
   """Runs one command line, errors as one line; the exit code."""
+  import jax
+
   from vae_jax.config import ConfigError
   from vae_jax.data import DataError
   from vae_jax.runs import prepare
@@ -87,6 +89,12 @@ def attempt(argv: list[str]) -> int:
     return 128 + error.signal
   except (RunError, checkpoint.CheckpointError) as error:
     complain(error)
+    return 1
+  except (MemoryError, jax.errors.JaxRuntimeError) as error:
+    if not isinstance(error, MemoryError):
+      if 'RESOURCE_EXHAUSTED' not in str(error):
+        raise
+    complain(f'not enough memory: {str(error).partition(chr(10))[0]:.200}')
     return 1
 
 

@@ -169,6 +169,12 @@ def test_evaluation_needs_a_run(launched, tmp_path):
     (Interrupted('SIGINT at 3', signal.SIGINT), 130, 'SIGINT at 3'),
     (KeyboardInterrupt(), 130, 'SIGINT: stopped'),
     (OSError(28, 'No space left on device'), 1, 'No space left on device'),
+    (MemoryError('no 3 GB'), 1, 'not enough memory: no 3 GB'),
+    (
+      jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: 3 GB\nmore'),
+      1,
+      'not enough memory: RESOURCE_EXHAUSTED: 3 GB',
+    ),
     (
       ModuleNotFoundError("No module named 'PIL'", name='PIL'),
       1,

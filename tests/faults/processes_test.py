@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -101,6 +102,17 @@ def test_progress_that_nobody_reads_does_not_stop_a_run(tmp_path):
   assert child.returncode == 1
   assert err.endswith('No space left on device: standard output\n')
   assert json.loads((tmp_path / 'b' / 'results.json').read_text())['step'] == 40
+
+
+@pytest.mark.faults
+def test_a_net_too_big_for_the_memory_is_one_line(tmp_path):
+  child = launched(
+    tmp_path / 'run',
+    *('--experiment=vae', '--set=network.widths=(20000,20000)'),
+    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (3 * 10**9,) * 2),
+  )
+  code, _, err = ended(child)
+  assert code == 1 and err.startswith('error: not enough memory: ')
 
 
 def test_nobody_reads_a_list():

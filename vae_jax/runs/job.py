@@ -112,7 +112,8 @@ def begun(name: str, job: Job, pairs, data_dir, clock, exits):
       if size not in starts:
         starts[size] = initial(member.ex, batch)
       with clock('compile'):
-        state = starts[size](member.ex)
+        # Where memory is short this raises; what reads it first would wait.
+        state = jax.block_until_ready(starts[size](member.ex))
     writer = log.open(run.run_dir, resume_step=run.first)
     exits.callback(writer.close)
     args = name, member, job.splits['test'], devices, data_dir
