@@ -127,7 +127,7 @@ def parse(argv: list[str]):
   from vae_jax.config import help
   from vae_jax.config.help import FLAGS, MODES
 
-  values = define(flags.FlagValues())
+  values = help.define(flags, flags.FlagValues())
   try:
     rest = values(argv)[1:]
   except flags.UnrecognizedFlagError as error:
@@ -146,31 +146,6 @@ def parse(argv: list[str]):
       f'--mode must be one of {", ".join(MODES)}, not {values.mode!r}'
       f'{nearest(values.mode, MODES)}'
     )
-  return values
-
-
-def define(values):
-  """Defines every flag on `values`: ours and one for each plain field."""
-  from absl import flags
-
-  from vae_jax.config.help import FLAGS, fields_with_flags, switches
-
-  special = {'mode', 'set', 'input', 'profile', 'list', 'help'}
-  texts = {k: text for k, text in FLAGS.items() if k not in special}
-  texts |= fields_with_flags()
-  for name in texts.keys() - set(switches()):
-    text = texts[name]
-    flags.DEFINE_string(name, None, text, flag_values=values)
-  flags.DEFINE_string('mode', 'train', FLAGS['mode'], flag_values=values)
-  for name in ('set', 'input'):
-    flags.DEFINE_multi_string(name, [], FLAGS[name], flag_values=values)
-  for name in switches():
-    flags.DEFINE_boolean(name, None, texts[name], flag_values=values)
-  for name in ('list', 'profile'):
-    flags.DEFINE_boolean(name, False, FLAGS[name], flag_values=values)
-  flags.DEFINE_boolean(
-    'help', False, FLAGS['help'], short_name='h', flag_values=values
-  )
   return values
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import pathlib
-import tempfile
+import secrets
 
 
 @contextlib.contextmanager
@@ -30,23 +30,16 @@ def replaced(path, mode: str = 'w', **options):
     options = {'encoding': 'utf-8'} | options
   with named(path):
     path.parent.mkdir(parents=True, exist_ok=True)
+    spare = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.tmp')
     try:
-      number, spare = tempfile.mkstemp('.tmp', f'.{path.name}.', path.parent)
+      number = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
       raise OSError(error.errno, error.strerror) from error
     try:
       with open(number, mode, **options) as file:
-        os.chmod(spare, 0o666 & ~_umask())
         yield file
       os.replace(spare, path)
     except BaseException:
       with contextlib.suppress(OSError):
         os.unlink(spare)
       raise
-
-
-def _umask() -> int:
-  """The process's mask of permissions, which only setting it tells."""
-  mask = os.umask(0)
-  os.umask(mask)
-  return mask

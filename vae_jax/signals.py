@@ -66,7 +66,10 @@ def ignore():
 @contextlib.contextmanager
 def remembered():
   """Signals are caught in here, as in a whole command; not in a thread."""
-  if _Remembered.catching or threading.current_thread() != _main_thread():
+  if (
+    _Remembered.catching
+    or threading.current_thread() != threading.main_thread()
+  ):
     yield
     return
   before = {name: signal.getsignal(getattr(signal, name)) for name in NAMES}
@@ -78,10 +81,6 @@ def remembered():
       signal.signal(getattr(signal, name), handler)
     _Remembered.caught, _Remembered.held = None, 0
     _Remembered.catching = False
-
-
-def _main_thread():
-  return threading.main_thread()
 
 
 def _handle(number, frame):

@@ -1,6 +1,7 @@
 """An experiment as a value, as text, and as what a command line makes of it.
 
 leaves      float arguments of functions, by their paths
+declared    what a field is: a number or word and its range, or a function
 experiment  the value: numbers and pure functions
 text        that value as text, and back
 lookup      functions by name, if they fit a field
@@ -10,8 +11,8 @@ grid        several runs from lists of values and from arms
 help        the fields as the text of --help
 """
 
+from vae_jax.config.declared import ConfigError
 from vae_jax.config.experiment import (
-  ConfigError,
   Experiment,
   example_shapes,
   fields,

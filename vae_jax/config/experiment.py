@@ -1,7 +1,6 @@
 """An experiment as a frozen value."""
 
 import dataclasses
-import functools
 import types
 import typing
 from collections.abc import Callable
@@ -11,6 +10,13 @@ import jax.numpy as jnp
 import optax
 
 from vae_jax import networks
+from vae_jax.config.declared import (
+  count,
+  function,
+  plain,
+  rate,
+  size,
+)
 from vae_jax.config.leaves import bound_function, leaves_of, parts
 from vae_jax.factors import (
   likelihoods,
@@ -22,34 +28,6 @@ from vae_jax.factors import (
 from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.model import Model
 
-
-class ConfigError(ValueError):
-  """A field, type or value that cannot be; one line that says what can."""
-
-  def __init__(self, line: str):
-    # What was given is in it, and may have several.
-    super().__init__(' '.join(line.splitlines()))
-
-
-def _plain(default, text, identity=True, low=None, high=None):
-  """A number from low to high, or a word: it gets a flag of its own."""
-  facts = {'help': text, 'identity': identity, 'low': low, 'high': high}
-  facts['model'] = True
-  return dataclasses.field(default=default, metadata=facts)
-
-
-def _function(default, text, takes, identity=True, model=False):
-  """A function, called with the arguments that `takes` names; `model` if what
-  was trained cannot be used without it."""
-  facts = {'help': text, 'identity': identity, 'takes': tuple(takes.split())}
-  facts['model'] = model
-  return dataclasses.field(default=default, metadata=facts)
-
-
-_count = functools.partial(_plain, low=1, high=2**31 - 1)
-_size = functools.partial(_plain, low=1, high=2**20)
-# Far inside float32: neither 0 nor infinite once they are on the device.
-_rate = functools.partial(_plain, low=1e-12, high=1e12)
 _measures = 'model params example key_B'
 # The fields whose float arguments are leaves, and the plain leaves.
 LEAF_FIELDS = 'view', 'objective', 'posterior', 'prior'
@@ -71,38 +49,38 @@ class Experiment:
   only say how long it trains, how often it is tested and what is reported.
   """
 
-  dataset: str = _plain('digits', 'dataset by name')
-  phrase: str | None = _plain(
+  dataset: str = plain('digits', 'dataset by name')
+  phrase: str | None = plain(
     None, 'what is cut out of music: KIND/BARS, such as melody/2'
   )
-  view: Callable = _function(
+  view: Callable = function(
     views.clean,
     'what is seen, wanted and given',
     'batch key_B',
     model=True,
   )
-  network: Callable = _function(
+  network: Callable = function(
     networks.mlp,
     'encoder and decoder',
     'latents shapes size heads',
     model=True,
   )
-  posterior: Callable = _function(
+  posterior: Callable = function(
     posteriors.normal, 'q(z given x)', 'latents', model=True
   )
-  prior: Callable = _function(
+  prior: Callable = function(
     priors.standard_normal, 'p(z)', 'latents', model=True
   )
-  likelihood: Callable = _function(
+  likelihood: Callable = function(
     likelihoods.bernoulli, 'p(x given z)', '', model=True
   )
-  objective: Callable = _function(
+  objective: Callable = function(
     objectives.elbo, 'what is minimised', _measures
   )
-  critic: Callable | None = _function(
+  critic: Callable | None = function(
     None, 'network on codes', 'latents', model=True
   )
-  optimizer: Callable = _function(
+  optimizer: Callable = function(
     optax.scale_by_adam, 'direction of an update, without a rate', ''
   )
   # Each is (leaf, function of the step): that leaf times what it gives.
@@ -114,92 +92,92 @@ class Experiment:
       'model': False,
     },
   )
-  latents: int | None = _size(
+  latents: int | None = size(
     2, 'size of the code; None: what the network makes of the images'
   )
-  batch_size: int = _size(128, 'examples per step, over all devices')
-  epochs: float = _plain(
+  batch_size: int = size(128, 'examples per step, over all devices')
+  epochs: float = plain(
     20.0, 'passes over the training set', identity=False, low=1e-6, high=1e6
   )
-  steps: int | None = _count(
+  steps: int | None = count(
     None, 'training steps, instead of epochs', identity=False
   )
-  learning_rate: float = _rate(1e-3, 'step size')
-  clip_norm: float | None = _rate(
+  learning_rate: float = rate(1e-3, 'step size')
+  clip_norm: float | None = rate(
     None, 'most that the norm of all gradients may be; None: anything'
   )
-  critic_rate: float = _rate(1e-3, 'step size of the critic')
-  seed: int = _plain(
+  critic_rate: float = rate(1e-3, 'step size of the critic')
+  seed: int = plain(
     0, 'seed of weights, noise and order', low=0, high=2**32 - 1
   )
-  monitor: str = _plain(
+  monitor: str = plain(
     'nelbo_nats', 'test measure of the best checkpoint; lower is better'
   )
-  micro_batch: int | None = _size(
+  micro_batch: int | None = size(
     None,
     'examples on a device whose gradients are taken at once; None: all, but '
     'on CPU as many as are fastest for the network',
     identity=False,
   )
-  steps_per_call: int = _size(50, 'steps of one compiled call', identity=False)
-  unroll: int = _count(
+  steps_per_call: int = size(50, 'steps of one compiled call', identity=False)
+  unroll: int = count(
     1, 'steps written out in the body of their loop', identity=False
   )
-  report_every: int | None = _count(
+  report_every: int | None = count(
     None, 'steps from test to test; None: a tenth of the run', identity=False
   )
-  nll_samples: int = _plain(
+  nll_samples: int = plain(
     100,
     'draws per image of the importance-sampled NLL at the end; 0: none',
     identity=False,
     low=0,
     high=2**20,
   )
-  nll_images: int = _count(
+  nll_images: int = count(
     1000, 'test images of that NLL, from all over the split', identity=False
   )
-  devices: int | None = _count(
+  devices: int | None = count(
     None, 'devices to use; None: all there are', identity=False
   )
-  precision: str = _plain(
+  precision: str = plain(
     'float32', "of the networks' products: float32, tf32 or bfloat16"
   )
-  skip_nonfinite: bool = _plain(
+  skip_nonfinite: bool = plain(
     False,
     'go on without an update whose loss or gradient is not finite, and count '
     'it, instead of stopping there',
     identity=False,
   )
-  debug_nans: bool = _plain(
+  debug_nans: bool = plain(
     False,
     'where a run stops on what is not finite, make that step again operation '
     'by operation and name the one that made it',
     identity=False,
   )
-  resident: str = _plain(
+  resident: str = plain(
     'auto',
     'training set on the devices: auto (if it fits), always, or never',
     identity=False,
   )
-  stack: str = _plain(
+  stack: str = plain(
     'auto',
     'runs of a sweep on one device: map (one after another), vmap (side by '
     'side), or auto (map on CPU)',
     identity=False,
   )
-  measures: tuple[Callable, ...] = _function(
+  measures: tuple[Callable, ...] = function(
     (), 'what is measured on the test split', _measures, identity=False
   )
-  baselines: tuple[Callable, ...] = _function(
+  baselines: tuple[Callable, ...] = function(
     (), 'trivial rivals', 'train test', identity=False
   )
-  pictures: tuple[Callable, ...] = _function(
+  pictures: tuple[Callable, ...] = function(
     (), 'figures at the end', 'trained', identity=False
   )
-  studies: tuple[Callable, ...] = _function(
+  studies: tuple[Callable, ...] = function(
     (), 'what is found out about a trained model', 'trained', identity=False
   )
-  report: Callable | None = _function(
+  report: Callable | None = function(
     None, 'verdicts on one run or several', 'runs', identity=False
   )
   # Each is one run of an experiment that compares: (name, 'FIELD=VALUE', ...),

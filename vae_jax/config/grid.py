@@ -11,9 +11,9 @@ import itertools
 import re
 from typing import NamedTuple
 
+from vae_jax.config.declared import ConfigError
 from vae_jax.config.experiment import (
   SHORT,
-  ConfigError,
   Experiment,
   fields,
   plain_fields,

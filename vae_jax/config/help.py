@@ -60,11 +60,36 @@ def switches() -> list[str]:
   return [f.name for f in plain_fields() if type(f.default) is bool]
 
 
+def define(absl_flags, values):
+  """Defines every flag on `values` with that module: ours, and one for each
+  plain field."""
+  special = {'mode', 'set', 'input', 'profile', 'list', 'help'}
+  texts = {k: text for k, text in FLAGS.items() if k not in special}
+  texts |= fields_with_flags()
+  for name in texts.keys() - set(switches()):
+    text = texts[name]
+    absl_flags.DEFINE_string(name, None, text, flag_values=values)
+  absl_flags.DEFINE_string('mode', 'train', FLAGS['mode'], flag_values=values)
+  for name in ('set', 'input'):
+    absl_flags.DEFINE_multi_string(name, [], FLAGS[name], flag_values=values)
+  for name in switches():
+    absl_flags.DEFINE_boolean(name, None, texts[name], flag_values=values)
+  for name in ('list', 'profile'):
+    absl_flags.DEFINE_boolean(name, False, FLAGS[name], flag_values=values)
+  absl_flags.DEFINE_boolean(
+    'help', False, FLAGS['help'], short_name='h', flag_values=values
+  )
+  return values
+
+
 def text(examples: str, ex: Experiment, name: str | None) -> str:
   """The whole of --help, with the defaults of this experiment."""
   lines = [examples.rstrip(), '', 'Flags (and their defaults):']
   lines += flags(ex) + fields(ex, f' of {name}' if name else '')
-  lines += ['', 'Exit codes: 0 done, 1 failed, 2 misused, 130 and 143 stopped.']
+  lines += [
+    '',
+    'Exit codes: 0 done, 1 failed, 2 misused, 128 + n stopped by signal n.',
+  ]
   return '\n'.join(lines)
 
 

@@ -6,7 +6,7 @@ import typing
 
 import optax
 
-from vae_jax.config.experiment import ConfigError
+from vae_jax.config.declared import ConfigError
 from vae_jax.config.leaves import parts
 from vae_jax.config.text import (
   current,

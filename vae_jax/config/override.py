@@ -8,10 +8,10 @@ import math
 import types
 import typing
 
+from vae_jax.config.declared import ConfigError
 from vae_jax.config.experiment import (
   LEAF_FIELDS,
   SHORT,
-  ConfigError,
   Experiment,
   alternatives,
   fields,

@@ -2,12 +2,8 @@
 
 import types
 
-from vae_jax.config.experiment import (
-  ConfigError,
-  Experiment,
-  fields,
-  types_of,
-)
+from vae_jax.config.declared import ConfigError
+from vae_jax.config.experiment import Experiment, fields, types_of
 from vae_jax.config.leaves import parts
 from vae_jax.config.override import called, plain
 from vae_jax.config.text import module_name, own_files, render

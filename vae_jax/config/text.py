@@ -15,9 +15,9 @@ import re
 import sys
 import sysconfig
 
+from vae_jax.config.declared import ConfigError
 from vae_jax.config.experiment import (
   SHORT,
-  ConfigError,
   Experiment,
   fields,
   plain_fields,
