@@ -136,20 +136,31 @@ def test_what_varies_by_rounding_alone_is_no_component_to_predict_from():
 
 
 def test_a_sweep_over_components_fits_once(copying, monkeypatch):
-  fitted, fit = [], decomposition.PCA.fit
+  fitted, fit = [], baselines._fitted
 
-  def counted(self, x):
+  def counted(x):
     fitted.append(x.shape)
-    return fit(self, x)
+    return fit(x)
 
-  monkeypatch.setattr(decomposition.PCA, 'fit', counted)
+  monkeypatch.setattr(baselines, '_fitted', counted)
   for components in (2, 4, 8):
     found = baselines.pca(*copying, components=components)
-    pca = decomposition.PCA(components)
-    fit(pca, rows(copying[0].seen))
+    pca = decomposition.PCA(components).fit(rows(copying[0].seen))
     wanted = pca.inverse_transform(pca.transform(rows(copying[1].seen)))
     np.testing.assert_allclose(rows(found), wanted, atol=1e-5)
   assert fitted == [(80, 20)]
+
+
+@pytest.mark.parametrize('size', [1, 7, 80])
+def test_baselines_are_the_same_whatever_is_copied_at_once(
+  denoising, size, monkeypatch
+):
+  both = baselines.pca, baselines.ridge
+  wanted = [f(*denoising) for f in both]
+  monkeypatch.setattr(baselines, 'PIECE', size)
+  baselines._fitted_once.cache_clear()
+  for f, image in zip(both, wanted, strict=True):
+    np.testing.assert_allclose(f(*denoising), image, atol=1e-5)
 
 
 @pytest.mark.parametrize('n', [12, 80])  # fewer images than pixels, and more

@@ -103,7 +103,7 @@ def plane(trained: Trained) -> dict:
   batch = trained.data['test']
   found = {'points': codes, 'axes': axes, 'classes': list(batch.classes)}
   if batch.label is not None:
-    found['label'] = np.asarray(batch.label)
+    found['label'] = trained.test_label
   return found
 
 

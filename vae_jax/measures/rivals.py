@@ -9,9 +9,11 @@ import numpy as np
 
 from vae_jax import config
 from vae_jax.config.text import name_of
+from vae_jax.console import say
+from vae_jax.data import spread
 from vae_jax.factors import views
 from vae_jax.images import image_quality
-from vae_jax.measures import examples
+from vae_jax.measures import baselines, examples
 from vae_jax.measures.pooled import derived
 from vae_jax.measures.trained import Trained
 
@@ -84,15 +86,24 @@ def quality_N(image_NHWC, wanted_NHWC):
 
 def training_examples(trained: Trained) -> views.Example:
   """Views of the training split for the baselines, as host arrays: several
-  draws of each image if the view is random and the split small."""
+  draws of each image if the view is random and the split small; some images
+  from all over it if it is large (baselines.FEW, examples.MOST_BYTES)."""
   ex, data = trained.ex, trained.data['train']
-  draws = max(1, BASELINE_EXAMPLES // data.size)
+  most = examples.fitting(ex, data)
+  if examples.most_numbers(ex, data) > baselines.WIDE:
+    most = min(most, baselines.FEW)
+  at_n = spread(data.size, most)
+  if len(at_n) < data.size:
+    say(
+      f'note: baselines are fitted to {len(at_n):,} of {data.size:,} training '
+      'images'
+    )
+  draws = max(1, min(most, BASELINE_EXAMPLES) // len(at_n))
   key = jax.random.fold_in(trained.state.key, examples.BASELINES)
   parts = []
   for draw in range(draws):
     key_draw = jax.random.fold_in(key, draw)
-    view = examples.examples(ex, data, trained.hyper, key_draw)
-    parts.append(jax.device_get(view))
+    parts.append(examples.on_host(ex, data, trained.hyper, key_draw, at_n))
     if len(parts) == 2 and np.array_equal(parts[0].seen, parts[1].seen):
       return parts[0]  # this view has nothing random in it
   if draws == 1:

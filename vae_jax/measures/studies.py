@@ -106,8 +106,7 @@ def extreme(images, margin: float = 0.1) -> float:
 def noisy_codes(trained: Trained, levels=LEVELS) -> dict:
   """Arrays: an unseen image of each class, at most ten, and what is decoded of
   its code with noise of each level."""
-  label = np.asarray(trained.data['test'].label)
-  first = np.unique(label, return_index=True)[1][:10]
+  first = np.unique(trained.test_label, return_index=True)[1][:10]
   seen = trained.test.seen[first]
   return {
     'levels': list(levels),

@@ -62,7 +62,9 @@ class Trained:
     """The same model with these results, rivals or others in `among`."""
     other = dataclasses.replace(self, **changes)
     # What was computed and compiled depends on neither.
-    kept = {'model', 'test', '_encode', '_decode'} & vars(self).keys()
+    kept = {'model', 'test', '_tested', '_encode', '_decode'} & vars(
+      self
+    ).keys()
     vars(other).update({name: vars(self)[name] for name in kept})
     return other
 
@@ -84,10 +86,22 @@ class Trained:
 
   @functools.cached_property
   def test(self) -> Example:
-    """The view of the whole test split that the measures saw: an Example."""
+    """The view of the test split that the measures saw: an Example; of a very
+    large split some from all over it (examples.MOST_BYTES)."""
     key = examples.evaluation_key(self.state)
-    test = self.data['test']
-    return jax.device_get(examples.examples(self.ex, test, self.hyper, key))
+    args = self.ex, self.data['test'], self.hyper, key, self._tested
+    return examples.on_host(*args)
+
+  @property
+  def test_label(self) -> np.ndarray | None:
+    """The labels of `test`."""
+    label = self.data['test'].label
+    return None if label is None else np.asarray(label)[self._tested]
+
+  @functools.cached_property
+  def _tested(self):
+    split = self.data['test']
+    return data.spread(split.size, examples.fitting(self.ex, split))
 
   def examples(self, split: str, limit: int) -> Example:
     """The view of at most `limit` examples from all over a split: an Example.
@@ -98,7 +112,7 @@ class Trained:
     mark = examples.EVALUATION if split == 'test' else examples.BASELINES
     key = jax.random.fold_in(self.state.key, mark)
     few = batch.take(data.spread(batch.size, limit))
-    return jax.device_get(examples.examples(self.ex, few, self.hyper, key))
+    return examples.on_host(self.ex, few, self.hyper, key)
 
   def encode(self, seen, given=None):
     """Posterior means: [N, Z]; ValueError if the images do not fit."""

@@ -67,10 +67,10 @@ def attribute_vectors(trained: Trained, rows: int = 10, limit: int = 2000):
   class and their own added to their codes, in parts from none to one and a
   half. Means of at most `limit` training images."""
   names = trained.data['test'].classes
-  if trained.data['test'].label is None or trained.test.given is not None:
+  test = trained.test_label
+  if test is None or trained.test.given is not None:
     return None
   means = class_means(trained, limit)
-  test = np.asarray(trained.data['test'].label)
   pairs = [(y, (y + 1) % len(names)) for y in range(len(names))]
   pairs = [(a, b) for a, b in pairs if {a, b} <= set(means) and a in test]
   if len(names) < 2 or not pairs or trained.test.wanted.shape[-1] not in (1, 3):
