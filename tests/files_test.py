@@ -1,6 +1,8 @@
 import errno
 import os
+import pathlib
 
+import psutil
 import pytest
 
 from vae_jax import files
@@ -49,3 +51,24 @@ def test_an_error_names_the_file(tmp_path):
     with files.replaced(tmp_path / 'file' / 'c'):
       pass
   assert 'tmp.' not in error.value.filename
+
+
+@pytest.mark.parametrize(
+  ('texts', 'wanted'),
+  [
+    (['max\n', '5\n'], None),
+    (['6000\n', '5000\n'], 1000),
+    (['6000\n', '7000\n'], 0),
+    (['gibberish', ''], None),
+  ],
+)
+def test_free_memory_is_the_machine_s_or_its_container_s(
+  texts, wanted, monkeypatch
+):
+  left = iter(texts)
+  monkeypatch.setattr(pathlib.Path, 'read_text', lambda *_: next(left))
+  free = files.free_memory()
+  if wanted is None:
+    assert 0 < free < psutil.virtual_memory().total
+  else:
+    assert free == wanted

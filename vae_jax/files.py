@@ -6,6 +6,21 @@ import pathlib
 import secrets
 
 
+def free_memory() -> int:
+  """Bytes that this machine, or its container, can still give."""
+  import psutil
+
+  most = [psutil.virtual_memory().available]
+  group = pathlib.Path('/sys/fs/cgroup')  # of version 2, as a container sees it
+  with contextlib.suppress(OSError, ValueError):
+    allowed, used = (
+      int((group / name).read_text('ascii'))
+      for name in ('memory.max', 'memory.current')
+    )
+    most.append(allowed - used)
+  return max(0, min(most))
+
+
 @contextlib.contextmanager
 def named(path):
   """An OSError from here names this file, if it names none."""

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from vae_jax import data
+from vae_jax.data.own import npz
 
 
 def pictures(n, shape=(4, 6, 3), seed=0):
@@ -89,3 +90,30 @@ def test_a_file_that_is_no_npz_is_one_line(refused, saved, tmp_path):
   refused(name, 'is no npz file: write it with numpy.savez')
   path.write_bytes(content[:200] + bytes(40) + content[240:])
   refused(name, 'a.npz cannot be read: ')
+
+
+def test_more_than_the_memory_is_refused_before_it_is_unpacked(
+  refused, saved, monkeypatch
+):
+  name = saved(x=X, y=np.arange(6), notes=np.zeros(10_000))
+  size = X.nbytes + 6 * 8 + 2 * 128  # a header is of 128 bytes
+  monkeypatch.setattr(npz, 'free_memory', lambda: 2 * size)
+  assert data.own_images(name)[0].size == 6
+  monkeypatch.setattr(npz, 'free_memory', lambda: 2 * size - 1)
+  monkeypatch.setattr(np, 'load', None)
+  refused(
+    name, r'a.npz unpacks to 0.736 kB, which is needed twice, and 1.47 kB'
+  )
+
+
+@pytest.mark.parametrize('size', [1, 5, 6, 100])
+def test_one_image_of_other_values_makes_a_set_of_grey_ones(
+  saved, size, monkeypatch
+):
+  monkeypatch.setattr(npz, 'PIECE', size)
+  x = (X > 127).astype(np.uint8)
+  assert data.own_images(saved(x=x))[0].scale == 1
+  for at in (0, 5):
+    grey = x.copy()
+    grey[at, 1, 2, 0] = 2
+    assert data.own_images(saved(x=grey))[0].scale == 255

@@ -6,10 +6,13 @@ import zlib
 
 import numpy as np
 
+from vae_jax.console import in_bytes
 from vae_jax.data.batch import Batch, DataError, checked
 from vae_jax.data.split import divided
+from vae_jax.files import free_memory
 
 NAMES = ('x', 'y', 'x_test', 'y_test')
+PIECE = 4096  # images that are looked at at once
 
 
 def npz(path: str) -> dict[str, Batch]:
@@ -23,13 +26,16 @@ def npz(path: str) -> dict[str, Batch]:
   named = arrays(file)
   if 'x_test' in named:
     return dict(zip(('train', 'test'), batches(named, file), strict=True))
-  return divided(*whole(path), file)
+  return divided(*_whole(named, file), file)
 
 
 def whole(path: str) -> tuple[Batch, list[str]]:
   """All of x and y of a file, and names of the examples: their positions."""
   file = pathlib.Path(path).expanduser()
-  named = arrays(file)
+  return _whole(arrays(file), file)
+
+
+def _whole(named, file):
   (batch,) = batches({k: named[k] for k in ('x', 'y') if k in named}, file)
   return batch, [str(i) for i in range(batch.size)]
 
@@ -70,16 +76,31 @@ def arrays(file: pathlib.Path) -> dict[str, np.ndarray]:
   if not zipfile.is_zipfile(file):
     raise DataError(f'{file} is no npz file: write it with numpy.savez')
   try:
+    check_memory(file)
     with np.load(file, allow_pickle=False) as named:
       return {name: _array(named, name) for name in NAMES if name in named}
   except (
     *(OSError, ValueError, EOFError, KeyError, MemoryError, zlib.error),
     *(zipfile.BadZipFile, NotImplementedError, RuntimeError, SyntaxError),
   ) as error:
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError | DataError):
       raise
     reason = str(error).splitlines()[0] if str(error) else repr(error)
     raise DataError(f'{file} cannot be read: {reason:.200}') from error
+
+
+def check_memory(file: pathlib.Path):
+  """DataError if the arrays would not fit twice, as they are and as splits:
+  0.7 MB of zeros may unpack to 784."""
+  with zipfile.ZipFile(file) as members:
+    sizes = {item.filename: item.file_size for item in members.infolist()}
+  size = sum(sizes.get(f'{name}.npy', 0) for name in NAMES)
+  free = free_memory()
+  if 2 * size > free:
+    raise DataError(
+      f'{file} unpacks to {in_bytes(size)}, which is needed twice, and '
+      f'{in_bytes(free)} of memory are free'
+    )
 
 
 def _array(named, name):
@@ -113,7 +134,8 @@ def check_images(x, name: str):
 
 def is_binary(x) -> bool:
   """Whether every value is 0 or 1."""
-  return bool(((x == 0) | (x == 1)).all())
+  pieces = (x[i : i + PIECE] for i in range(0, len(x), PIECE))
+  return all(((some == 0) | (some == 1)).all() for some in pieces)
 
 
 def stored(x, binary: bool) -> np.ndarray:
