@@ -25,6 +25,7 @@ if __name__ == '__main__':  # before anything that takes its time
   signals.catch()
 
 import ast
+import os
 import pathlib
 import pkgutil
 import time
@@ -69,7 +70,11 @@ def main(argv: list[str]) -> int:
 
 def attempt(argv: list[str]) -> int:
   """Runs one command line, errors as one line; the exit code."""
-  import jax
+  try:
+    import jax
+  except ValueError as error:
+    complain(f'a variable JAX_... is not what jax allows: {error}')
+    return 2
 
   from vae_jax.config import ConfigError
   from vae_jax.data import DataError
@@ -137,8 +142,15 @@ def parse(argv: list[str]):
   if rest:
     raise UsageError(f'unexpected {rest[0]!r}: flags look like --name=value')
   for name in FLAGS.keys() - {'set', 'profile', 'list', 'help'}:
-    if values[name].value == '' or name == 'input' and '' in values.input:
+    given = values[name].value
+    texts = given if isinstance(given, list) else [given or 'none']
+    if not all(map(str.strip, texts)) or given == '':
       raise UsageError(f'--{name}= needs a value: {FLAGS[name]}')
+  # No shell does it behind a '='.
+  for name in ('workdir', 'data_dir', 'output'):
+    if values[name].value:
+      values[name].value = os.path.expanduser(values[name].value)
+  values.input = list(map(os.path.expanduser, values.input))
   if values.profile and values.mode != 'benchmark':
     raise UsageError('--profile goes with --mode=benchmark')
   if values.mode not in MODES:

@@ -44,12 +44,13 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile('fixed')
 
+import launch  # noqa: E402
 from vae_jax import config, data, networks, training  # noqa: E402
 from vae_jax.factors import views  # noqa: E402
 from vae_jax.measures import baselines, per_example, pooled  # noqa: E402
 from vae_jax.measures.trained import Trained  # noqa: E402
 from vae_jax.reports import claims  # noqa: E402
-from vae_jax.runs import throughput  # noqa: E402
+from vae_jax.runs import prepare, throughput  # noqa: E402
 from vae_jax.training import checkpoint  # noqa: E402
 from vae_jax.training.devices import OneRun  # noqa: E402
 
@@ -113,6 +114,18 @@ def tiny_data(monkeypatch, batch):
   }
   monkeypatch.setitem(data.EMBEDDED, 'tiny', lambda: splits)
   return splits
+
+
+@pytest.fixture
+def launched(monkeypatch, capsys):
+  """A function (*flags) -> (exit code, stdout, stderr)."""
+  monkeypatch.setattr(prepare, 'prepare_jax', lambda: None)
+
+  def launched(*flags):
+    code = launch.main(['launch.py', *flags])
+    return code, *capsys.readouterr()
+
+  return launched
 
 
 @pytest.fixture

@@ -14,22 +14,10 @@ from vae_jax import config
 from vae_jax.config import help
 from vae_jax.config.experiment import SHORT
 from vae_jax.reports import summary
-from vae_jax.runs import command, prepare, settings
+from vae_jax.runs import command, settings
 from vae_jax.runs.directory import Interrupted, RunError
 
 ROOT = pathlib.Path(launch.__file__).parent
-
-
-@pytest.fixture
-def launched(monkeypatch, capsys):
-  """A function (*flags) -> (exit code, stdout, stderr)."""
-  monkeypatch.setattr(prepare, 'prepare_jax', lambda: None)
-
-  def launched(*flags):
-    code = launch.main(['launch.py', *flags])
-    return code, *capsys.readouterr()
-
-  return launched
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_chorales_have_four_voices_and_whole_bars(chorales):
     ('{"train": [[[1, 2, 3, 4]]], "test": []}', 'holds no chorales in test'),
     ('[1, 2]', 'holds no chorales'),
     ('not json', 'holds no chorales'),
-    (None, 'No such file'),
+    (None, 'it.json does not exist'),
   ],
 )
 def test_what_is_no_chorale_is_one_line(content, line, tmp_path):

@@ -9,6 +9,15 @@ class DataError(ValueError):
   """A dataset that cannot be had or is not what it should be; one line."""
 
 
+def check_file(path):
+  """DataError unless this is a file: to open a pipe would wait for ever."""
+  if not path.is_file():
+    wrong = 'is not a file' if path.exists() else 'does not exist'
+    if path.is_symlink() and not path.exists():
+      wrong = 'is a link that leads nowhere'
+    raise DataError(f'{path} {wrong}')
+
+
 @flax.struct.dataclass
 class Batch:
   """Examples as stored: x integers [N, H*W*C], label int [N] or None.

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+import re
 
 import numpy as np
 
@@ -218,7 +219,14 @@ def check_writable(path: pathlib.Path, flag: str):
     str(path).encode()
   except UnicodeEncodeError as error:
     raise Refused(f'--{flag}={str(path)!a} is no UTF-8') from error
-  there = next(p for p in (path, *path.absolute().parents) if p.exists())
+  if re.match('[a-z0-9]{2,}:/', str(path)):
+    raise Refused(f'--{flag}={path}: only a directory of this machine can be')
+  above = (path, *path.absolute().parents)
+  if link := next(
+    (p for p in above if p.is_symlink() and not p.exists()), None
+  ):
+    raise Refused(f'--{flag}={path}: {link} is a link that leads nowhere')
+  there = next(p for p in above if p.exists())
   if not there.is_dir():
     raise Refused(f'--{flag}={path}: {there} is not a directory')
   if not os.access(there, os.W_OK | os.X_OK):

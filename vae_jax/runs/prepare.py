@@ -67,7 +67,13 @@ def check_jax():
   except (RuntimeError, AssertionError) as error:
     asked = jax.config.jax_platforms
     if not asked:
-      raise
+      given = {k: v for k, v in os.environ.items() if k[:4] in ('JAX_', 'XLA_')}
+      told = ', '.join(f'{k}={v}' for k, v in given.items())
+      reason = str(error).partition('\n')[0]
+      raise Refused(
+        f'jax finds no device: {reason:.300}'
+        + (f'; {told} is set' if told else '')
+      ) from error
     what = INSTALLED_BY.get(asked)
     hint = f': pip install {what}' if what else ''
     raise Refused(

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from vae_jax.data.batch import Batch, DataError, checked
+from vae_jax.data.batch import Batch, DataError, check_file, checked
 from vae_jax.data.split import divided
 
 SUFFIXES = ('.png', '.jpg', '.jpeg')
@@ -121,6 +121,7 @@ def opened(file: pathlib.Path):
   """The image with its header read; DataError if it is none or a bomb."""
   from PIL import Image, UnidentifiedImageError
 
+  check_file(file)
   try:
     image = Image.open(file, formats=['PNG', 'JPEG'])
   except UnidentifiedImageError as error:

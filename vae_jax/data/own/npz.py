@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from vae_jax.console import in_bytes
-from vae_jax.data.batch import Batch, DataError, checked
+from vae_jax.data.batch import Batch, DataError, check_file, checked
 from vae_jax.data.split import divided
 from vae_jax.files import free_memory
 
@@ -70,9 +70,7 @@ def batches(named: dict[str, np.ndarray], file) -> list[Batch]:
 
 def arrays(file: pathlib.Path) -> dict[str, np.ndarray]:
   """The arrays of an npz file that have a meaning here; never unpickles."""
-  if not file.is_file():
-    wrong = 'is not a file' if file.exists() else 'does not exist'
-    raise DataError(f'npz:{file} {wrong}')
+  check_file(file)
   if not zipfile.is_zipfile(file):
     raise DataError(f'{file} is no npz file: write it with numpy.savez')
   try:

@@ -4,7 +4,7 @@ import json
 import pathlib
 
 from vae_jax.console import counted, say
-from vae_jax.data.batch import DataError
+from vae_jax.data.batch import DataError, check_file
 from vae_jax.data.split import held_out
 from vae_jax.music import BAR, Note, Song, Track
 
@@ -52,6 +52,7 @@ def chorales(path: str, data_dir=None) -> dict[str, list[Song]]:
   note. DataError in one line for anything else."""
   del data_dir
   file = pathlib.Path(path).expanduser()
+  check_file(file)
   try:
     content = json.loads(file.read_text('utf-8'))
     splits = {
