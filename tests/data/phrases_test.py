@@ -97,6 +97,20 @@ def test_music_needs_a_phrase_and_pictures_none():
     data.load('digits', phrase='melody/2')
 
 
+def test_as_many_songs_as_asked_for_begin_with_those_of_fewer():
+  few, more = (
+    data.load(f'songs:{n}', phrase='melody/16')['train'] for n in (3, 5)
+  )
+  assert (few.size, more.size) == (3, 5)
+  np.testing.assert_array_equal(more.x[:3], few.x)
+
+
+@pytest.mark.parametrize('path', ['1', '0', '-5', '1e3', '100001', 'x', '²'])
+def test_songs_have_a_count_and_no_path(path):
+  with pytest.raises(data.DataError, match='songs:COUNT, from 2 to 100,000'):
+    data.load(f'songs:{path}', phrase='melody/2')
+
+
 def test_test_phrases_of_the_embedded_songs_share_no_bar_with_training():
   splits = data.load('songs', phrase='melody/2')
   bars = {

@@ -36,14 +36,18 @@ def digits() -> dict[str, Batch]:
 
 
 def embedded_songs(path: str, data_dir=None) -> dict:
-  """Songs made by rules from a seed: see music.composer; DataError if a path is
-  named, since they have none."""
+  """Songs made by rules from a seed, see music.composer: 2,000 to train on, or
+  as many as the path says, `songs:20000`; DataError for another path."""
   del data_dir
-  if path:
-    raise DataError(f'songs are embedded and have no path: not {path}')
   from vae_jax.music import composer
 
-  return composer.songs()
+  if not path:
+    return composer.songs()
+  if not path.isascii() or not path.isdigit() or not 2 <= int(path) <= 10**5:
+    raise DataError(
+      f'songs are embedded: songs:COUNT, from 2 to 100,000, and not songs:{path}'
+    )
+  return composer.songs(train=int(path))
 
 
 def _small_digits():
