@@ -45,7 +45,7 @@ def embedded_songs(path: str, data_dir=None) -> dict:
     return composer.songs()
   if not path.isascii() or not path.isdigit() or not 2 <= int(path) <= 10**5:
     raise DataError(
-      f'songs are embedded: songs:COUNT, from 2 to 100,000, and not songs:{path}'
+      f'songs are embedded: songs:COUNT, from 2 to 100,000, not songs:{path}'
     )
   return composer.songs(train=int(path))
 
