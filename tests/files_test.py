@@ -51,6 +51,12 @@ def test_an_error_names_the_file(tmp_path):
     with files.replaced(tmp_path / 'file' / 'c'):
       pass
   assert 'tmp.' not in error.value.filename
+  (tmp_path / 'folder').mkdir()
+  with pytest.raises(IsADirectoryError) as error:
+    with files.replaced(tmp_path / 'folder'):
+      pass
+  assert error.value.filename == str(tmp_path / 'folder')
+  assert sorted(os.listdir(tmp_path)) == ['file', 'folder']
 
 
 @pytest.mark.parametrize(

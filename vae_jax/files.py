@@ -53,7 +53,10 @@ def replaced(path, mode: str = 'w', **options):
     try:
       with open(number, mode, **options) as file:
         yield file
-      os.replace(spare, path)
+      try:
+        os.replace(spare, path)
+      except OSError as error:  # which names the spare one first
+        raise OSError(error.errno, error.strerror) from error
     except BaseException:
       with contextlib.suppress(OSError):
         os.unlink(spare)

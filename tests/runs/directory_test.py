@@ -53,7 +53,9 @@ def test_damaged_results_are_told_and_count_as_none(tmp_path, capsys):
 def test_a_config_that_is_not_ours_is_refused(text, tmp_path):
   assert settings.config_of(tmp_path) is None
   (tmp_path / 'config.json').write_text(text)
-  with pytest.raises(directory.Refused, match='is not a config of ours'):
+  with pytest.raises(
+    directory.Refused, match='not a config of ours.*in another --workdir'
+  ):
     settings.config_of(tmp_path)
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import time
 
 import jax
@@ -10,76 +9,13 @@ import jax.numpy as jnp
 
 from vae_jax import config, data, training
 from vae_jax.config.experiment import Experiment
-from vae_jax.console import counted, listed, say
+from vae_jax.console import listed
 from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.model import PRECISIONS, WholeBatch
 from vae_jax.measures import pooled
 from vae_jax.runs.directory import Refused
 from vae_jax.training import State, sharded
 from vae_jax.training.devices import devices_of
-
-
-def prepare_jax():
-  """Sets for this process what must be set before jax runs anything."""
-  # Float32 means float32: the default is TF32 on GPUs, bfloat16 on TPUs.
-  jax.config.update('jax_default_matmul_precision', 'highest')
-  if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
-    home = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-    if cache := usable(f'{home}/vae_jax/xla'):
-      jax.config.update('jax_compilation_cache_dir', cache)
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
-  jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
-
-
-def usable(cache: str) -> str | None:
-  """The directory of compiled programs, None and a note if it cannot be used.
-
-  What a full disk has left there of no bytes is dropped: jax would complain of
-  each in every run, and compile it anew.
-  """
-  try:
-    os.makedirs(cache, exist_ok=True)
-    with os.scandir(cache) as entries:
-      empty = [e.path for e in entries if not e.stat().st_size]
-    for path in empty:
-      os.unlink(path)
-  except OSError as error:
-    say(f'note: compiled programs are not kept: {error.strerror}: {cache}')
-    return None
-  if not os.access(cache, os.W_OK | os.X_OK):
-    say(f'note: compiled programs are not kept: {cache} cannot be written to')
-    return None
-  if empty:
-    what = counted(len(empty), 'empty compiled program')
-    say(f'note: dropped {what} that a full disk had left in {cache}')
-  return cache
-
-
-INSTALLED_BY = {'cuda': "'jax[cuda13]'", 'tpu': "'jax[tpu]'"}
-
-
-def check_jax():
-  """Refused where the environment asks jax for what it cannot do here."""
-  if jax.config.jax_disable_jit:
-    raise Refused('JAX_DISABLE_JIT is set: nothing here runs without jit')
-  try:
-    jax.devices()
-  except (RuntimeError, AssertionError) as error:
-    asked = jax.config.jax_platforms
-    if not asked:
-      given = {k: v for k, v in os.environ.items() if k[:4] in ('JAX_', 'XLA_')}
-      told = ', '.join(f'{k}={v}' for k, v in given.items())
-      reason = str(error).partition('\n')[0]
-      raise Refused(
-        f'jax finds no device: {reason:.300}'
-        + (f'; {told} is set' if told else '')
-      ) from error
-    what = INSTALLED_BY.get(asked)
-    hint = f': pip install {what}' if what else ''
-    raise Refused(
-      f'JAX_PLATFORMS={asked}: there is none that jax can use here{hint}; '
-      'without JAX_PLATFORMS it takes what there is'
-    ) from error
 
 
 class Clock:

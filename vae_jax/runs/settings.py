@@ -44,9 +44,16 @@ def config_of(run_dir) -> dict | None:
     return config
   except (ValueError, RecursionError, MemoryError) as error:
     raise Refused(
-      f'{path} is not a config of ours ({error}): the same command in another '
-      '--workdir trains it again'
+      f'{path} is not a config of ours ({error}): {helps(path.parent)}'
     ) from error
+
+
+def helps(run_dir: pathlib.Path) -> str:
+  """What to do where config.json is damaged: the runs of a grid have each their
+  own, and a run is nothing without."""
+  if any(run_dir.glob('*/config.json')):
+    return 'without it the command of the grid goes on'
+  return 'the same command in another --workdir trains it again'
 
 
 def check_kinds(config):
