@@ -78,11 +78,11 @@ def attempt(argv: list[str]) -> int:
 
   from vae_jax.config import ConfigError
   from vae_jax.data import DataError
-  from vae_jax.runs import environment
+  from vae_jax.runs import machine
   from vae_jax.runs.directory import Interrupted, Refused, RunError
   from vae_jax.training import checkpoint
 
-  environment.prepare_jax()
+  machine.prepare_jax()
   checkpoint.quiet()
   try:
     return dispatch(argv)
@@ -106,7 +106,7 @@ def attempt(argv: list[str]) -> int:
 def dispatch(argv: list[str]) -> int:
   """Parses the flags and does what they ask; the exit code."""
   from vae_jax.config.help import USES
-  from vae_jax.runs.environment import check_jax
+  from vae_jax.runs.machine import check_jax
 
   flags = parse(argv)
   if flags.help:

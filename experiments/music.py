@@ -15,7 +15,7 @@ from functools import partial
 from vae_jax import networks
 from vae_jax.config import Experiment
 from vae_jax.factors import likelihoods, objectives, schedules
-from vae_jax.measures import attributes, per_example, sequences
+from vae_jax.measures import attributes, per_example, sequences, ways
 from vae_jax.reports import pictures, played
 
 STEPS = 5000
@@ -51,7 +51,7 @@ experiment = Experiment(
   clip_norm=1.0,
   nll_samples=0,
   measures=(sequences.accuracies, per_example.active_latents),
-  studies=(sequences.rivals, attributes.steered),
+  studies=(sequences.rivals, attributes.steered, ways.apart),
   pictures=(
     played.reconstructed,
     played.sampled,

@@ -38,7 +38,7 @@ from vae_jax.console import say
 from vae_jax.factors import likelihoods
 from vae_jax.factors.divergences import kl
 from vae_jax.runs import plan, throughput
-from vae_jax.runs.environment import prepare_jax
+from vae_jax.runs.machine import prepare_jax
 from vae_jax.runs.prepare import Clock
 from vae_jax.training.devices import OneRun, devices_of
 

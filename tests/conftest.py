@@ -50,7 +50,7 @@ from vae_jax.factors import views  # noqa: E402
 from vae_jax.measures import baselines, per_example, pooled  # noqa: E402
 from vae_jax.measures.trained import Trained  # noqa: E402
 from vae_jax.reports import claims  # noqa: E402
-from vae_jax.runs import environment, throughput  # noqa: E402
+from vae_jax.runs import machine, throughput  # noqa: E402
 from vae_jax.training import checkpoint  # noqa: E402
 from vae_jax.training.devices import OneRun  # noqa: E402
 
@@ -119,7 +119,7 @@ def tiny_data(monkeypatch, batch):
 @pytest.fixture
 def launched(monkeypatch, capsys):
   """A function (*flags) -> (exit code, stdout, stderr)."""
-  monkeypatch.setattr(environment, 'prepare_jax', lambda: None)
+  monkeypatch.setattr(machine, 'prepare_jax', lambda: None)
 
   def launched(*flags):
     code = launch.main(['launch.py', *flags])

@@ -132,7 +132,7 @@ def last_line(log, code: int) -> str:
 def child(name: str, flags: Flags) -> int:
   """This process is the part: prints its rows."""
   from vae_jax.runs import throughput
-  from vae_jax.runs.environment import prepare_jax
+  from vae_jax.runs.machine import prepare_jax
 
   prepare_jax()
   # Many rows, little time: rounds beside each other, medians of five.

@@ -273,8 +273,11 @@ def test_curves_join_the_held_values_and_skip_the_missing():
   train, test = axes.lines
   np.testing.assert_array_equal(train.get_xydata(), [[0, 9], [10, 7], [30, 6]])
   np.testing.assert_array_equal(test.get_xydata(), [[0, 9.5], [20, 8]])
-  found = [t.get_text() for t in axes.get_legend().get_texts()]
+  [legend] = axes.figure.legends
+  found = [t.get_text() for t in legend.get_texts()]
   assert found == ['train', 'test']
+  axes.figure.draw_without_rendering()
+  assert legend.get_window_extent().y1 <= axes.get_window_extent().y0
 
 
 def test_curves_label_their_axes_and_stay_linear():

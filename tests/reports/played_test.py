@@ -18,6 +18,7 @@ class Model:
   ex: Experiment
   data: dict
   results: dict = dataclasses.field(default_factory=dict)
+  label: str = ''
 
   @property
   def test(self):
@@ -90,7 +91,10 @@ def test_what_is_right_in_each_quarter_is_drawn(model):
     'accuracy_taught_by_step': [0.5, 0.7] * 16,
     'accuracy_free_by_step': [0.2] * 32,
   }
-  [axes] = played.drift(dataclasses.replace(model, results=steps)).get_axes()
+  model = dataclasses.replace(model, results=steps, label='flat')
+  figure = played.drift(model)
+  assert figure.get_suptitle().endswith(', flat')
+  [axes] = figure.get_axes()
   taught, free = (line.get_ydata() for line in axes.lines)
   np.testing.assert_allclose(taught, [0.6] * 8)
   np.testing.assert_allclose(free, [0.2] * 8)
@@ -166,6 +170,18 @@ def test_the_verdict_on_a_drummer_has_habits_beside_it():
   [line] = played.humanised([one]).verdicts
   assert '3.00 of 127 off' in line and 'each drum 9.00 and 0.07' in line
   assert played.humanised([run()]).verdicts == []
+
+
+def test_ways_between_phrases_stand_in_the_verdict():
+  found = {'from_first': [0, 0.2, 0.3, 0.3], 'from_second': [0.4, 0.1, 0.2, 0]}
+  [line] = played.reproduced([run(), run()]).verdicts
+  assert 'circle' not in line
+  runs = [run(), run()]
+  for one in runs:
+    one.studies['apart'] = found
+  [line] = played.reproduced(runs).verdicts
+  assert '2 of 3 parts of a great circle lead away' in line
+  assert '2 nearer to the other' in line
 
 
 def test_steering_stands_in_the_verdict():

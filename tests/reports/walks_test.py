@@ -60,25 +60,6 @@ def test_half_way_is_the_mean_of_the_codes(trained):
   np.testing.assert_allclose(found[0, 2], middle, atol=1e-6)
 
 
-def test_a_great_circle_keeps_the_length_of_its_ends_at_equal_steps():
-  a, b = np.array([[2.0, 0.0]]), np.array([[0.0, 2.0]])
-  t = np.array([0.0, 1 / 3, 2 / 3, 1.0])
-  found = walks.along_circle(a, b, t)[0]
-  np.testing.assert_allclose(np.linalg.norm(found, axis=-1), 2.0, rtol=1e-6)
-  turned = np.pi / 2 * t
-  wanted = 2 * np.stack([np.cos(turned), np.sin(turned)], -1)
-  np.testing.assert_allclose(found, wanted, atol=1e-6)
-
-
-def test_a_circle_between_equal_or_opposite_or_no_codes_is_finite():
-  a = np.array([[1.0, 2.0], [1.0, 2.0], [0.0, 0.0]])
-  b = np.array([[1.0, 2.0], [-1.0, -2.0], [0.0, 0.0]])
-  t = np.linspace(0, 1, 5)
-  found = walks.along_circle(a, b, t)
-  assert np.isfinite(found).all()
-  np.testing.assert_allclose(found[0], np.tile(a[0], (5, 1)), atol=1e-5)
-
-
 def test_a_labelled_model_is_given_labels_on_the_way(tiny, grey):
   ex = dataclasses.replace(tiny, view=views.labelled)
   trained = untrained(ex, grey)

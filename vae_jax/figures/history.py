@@ -42,6 +42,12 @@ def curves(
     style.label(axes, 'training step' if x == 'step' else x, units.get(panel))
     axes.set_title(panel, fontsize=LABEL_SIZE, loc='left')
     _draw(axes, history, x, keys, colours)
+  look = {'fontsize': LABEL_SIZE, 'frameon': False, 'handlelength': 1.4}
+  if len(panels) == 1:  # wide enough to have it where no line is
+    figure.legend(loc='outside lower center', ncols=2, **look)
+  else:
+    for axes in all_axes:
+      axes.legend(**look)
   return figure
 
 
@@ -91,7 +97,6 @@ def _draw(
       f'curves: no line of the history holds {x!r} and one of {list(keys)}; '
       f'they hold {held}'
     )
-  axes.legend(fontsize=LABEL_SIZE, frameon=False, handlelength=1.4)
   axes.xaxis.set_major_locator(MaxNLocator(4, integer=x == 'step'))
   if x == 'step':
     axes.xaxis.set_major_formatter(EngFormatter(sep=''))

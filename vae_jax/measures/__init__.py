@@ -18,6 +18,7 @@ trained      a model with its parameters, and what is known without them
 rivals       the baselines beside a trained model
 sequences    measures and rivals of sequences
 struck       how near a model comes to a drummer
+ways         from one code to another, and what is decoded between them
 attributes   what can be counted in phrases, and steering by it
 codes        studies of codes: beside PCA, with few labels, against the prior
 samples      how good a set of samples is

@@ -13,10 +13,10 @@ from vae_jax.data.phrases import Phrase, phrase, song
 from vae_jax.figures import Played
 from vae_jax.measures import attributes
 from vae_jax.measures.trained import Run, Trained
+from vae_jax.measures.ways import along_circle
 from vae_jax.music import BEAT
 from vae_jax.reports.claims import Report, by_label, mean_and_error
 from vae_jax.reports.pictures import test_examples
-from vae_jax.reports.walks import along_circle
 
 LN2 = math.log(2)
 
@@ -143,6 +143,7 @@ def drift(trained: Trained):
     for i, (a, b) in enumerate(zip(*beats, strict=True), 1)
   ]
   title = f'Unseen phrases of {trained.ex.dataset}'
+  title += f', {trained.label}' * bool(trained.label)
   panel = {'steps that are right': tuple(history[0])[1:]}
   units = {'steps that are right': 'share'}
   return figures.curves(history, panel, title, 'quarter note', units)
@@ -231,6 +232,24 @@ def steering(runs: list[Run]) -> str:
   return f'; steered: {", ".join(parts)}' if parts else ''
 
 
+def going(runs: list[Run]) -> str:
+  """How the ends of a way between codes come and go, in words; '' if it is not
+  known."""
+  found = [run.studies.get('apart', {}) for run in runs]
+  if not all(found):
+    return ''
+  first, second = (
+    np.mean([study[name] for study in found], 0)
+    for name in ('from_first', 'from_second')
+  )
+  away, nearer = (np.diff(first) > 0).sum(), (np.diff(second) < 0).sum()
+  steps = len(first) - 1
+  return (
+    f'; from one phrase to another {away} of {steps} parts of a great circle '
+    f'lead away from the one and {nearer} nearer to the other'
+  )
+
+
 def of_phrases(runs: list[Run]) -> str:
   """One line on runs of one label, '' if they have no phrases."""
   if any('accuracy_free' not in run.results for run in runs):
@@ -252,7 +271,7 @@ def of_phrases(runs: list[Run]) -> str:
     line += f'; the code carries {mean_and_error(bits, " bits")}'
   if best is None:
     return line
-  line += steering(runs)
+  line += steering(runs) + going(runs)
   beats = all(run.results['accuracy_free'] > rivals[best] for run in runs)
   fate = 'above' if beats else 'NOT above'
   return f'{line}; {fate} {best}, {100 * rivals[best]:.1f} %'

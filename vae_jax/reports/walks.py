@@ -7,6 +7,7 @@ import numpy as np
 
 from vae_jax import data, figures
 from vae_jax.measures.trained import Trained
+from vae_jax.measures.ways import along_circle, along_line
 from vae_jax.reports.pictures import test_examples
 
 
@@ -37,29 +38,6 @@ def interpolation(
     x_label='share of the second code',
     x_ticks=['first', *(f'{t:.3g}' for t in t_S), 'second'],
   )
-
-
-def along_line(a_R, b_R, t_S):
-  """a + t (b - a): [R, S, ...]."""
-  t = t_S.reshape(1, -1, *[1] * (a_R.ndim - 1))
-  return a_R[:, None] + t * (b_R - a_R)[:, None]
-
-
-def along_circle(a_RZ, b_RZ, t_S):
-  """Spherical interpolation (Shoemake 1985), the length going linearly, for
-  codes whose prior is a shell: [R, S, Z]."""
-  length_a, length_b = (
-    np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
-    for x in (a_RZ, b_RZ)
-  )
-  a_RZ, b_RZ = a_RZ / length_a, b_RZ / length_b
-  cosine_R = (a_RZ * b_RZ).sum(-1).clip(-1, 1)
-  angle = np.maximum(np.arccos(cosine_R), 1e-6)[:, None, None]
-  t = t_S[None, :, None]
-  to_a, to_b = np.sin((1 - t) * angle), np.sin(t * angle)
-  turned = to_a * a_RZ[:, None] + to_b * b_RZ[:, None]
-  turned /= np.maximum(np.linalg.norm(turned, axis=-1, keepdims=True), 1e-12)
-  return (turned * along_line(length_a, length_b, t_S)).astype(np.float32)
 
 
 def attribute_vectors(trained: Trained, rows: int = 10, limit: int = 2000):

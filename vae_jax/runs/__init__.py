@@ -2,7 +2,7 @@
 
 directory   every file of a run directory but its settings, log and checkpoints
 settings    config.json: what a run is, and what it was made with
-environment what jax is told, and what this machine lets it do
+machine     what jax is told, and what this machine lets it do
 prepare     that a run can start, and its state before the first step
 plan        which runs train together: jobs
 stacked     the states of a job's runs on the devices, and each back

@@ -12,9 +12,9 @@ from vae_jax.console import say
 from vae_jax.data import phrases
 from vae_jax.data.phrases import Phrase
 from vae_jax.measures.trained import Trained
+from vae_jax.measures.ways import along_circle
 from vae_jax.music import Song, reader
 from vae_jax.networks.recurrent import sample
-from vae_jax.reports.walks import along_circle
 from vae_jax.runs.directory import (
   Refused,
   save_pictures,

@@ -3,16 +3,16 @@ import warnings
 
 from jax._src import compiler
 
-from vae_jax.runs import environment
+from vae_jax.runs import machine
 
 
 def test_programs_of_no_bytes_are_dropped_and_told(tmp_path, capsys):
   cache = tmp_path / 'new'
-  assert environment.usable(str(cache)) == str(cache)
+  assert machine.usable(str(cache)) == str(cache)
   assert capsys.readouterr().err == ''
   (cache / 'whole').write_text('a program')
   (cache / 'empty').touch()
-  assert environment.usable(str(cache)) == str(cache)
+  assert machine.usable(str(cache)) == str(cache)
   assert [path.name for path in cache.iterdir()] == ['whole']
   said = capsys.readouterr().err
   assert said.startswith('note: dropped 1 empty compiled program that')
@@ -20,7 +20,7 @@ def test_programs_of_no_bytes_are_dropped_and_told(tmp_path, capsys):
 
 def test_a_cache_that_cannot_be_is_one_note(tmp_path, capsys):
   (tmp_path / 'file').touch()
-  assert environment.usable(f'{tmp_path}/file/xla') is None
+  assert machine.usable(f'{tmp_path}/file/xla') is None
   said = capsys.readouterr().err
   assert said.startswith(
     'note: compiled programs are not kept: Not a directory'
@@ -34,7 +34,7 @@ def test_a_program_that_cannot_be_read_is_dropped(
   monkeypatch.setattr(warnings, 'showwarning', lambda *x, **_: shown.append(x))
   for name in ('jit_a-1-cache', 'jit_ab-1-cache', 'jit_b[0]-1-cache'):
     (tmp_path / name).touch()
-  environment.drop_damaged(str(tmp_path))
+  machine.drop_damaged(str(tmp_path))
   said = "Error reading persistent compilation cache entry for '{}': bad data"
   with warnings.catch_warnings():
     warnings.simplefilter('always')
