@@ -66,6 +66,9 @@ def main(argv: list[str]) -> int:
     number = signals.Stop.number(stop)
     complain(f'{number.name}: stopped')
     return 128 + number
+  except Exception as error:
+    told(f'{type(error).__name__}: {error}')
+    raise
 
 
 def attempt(argv: list[str]) -> int:
@@ -76,8 +79,10 @@ def attempt(argv: list[str]) -> int:
     complain(f'a variable JAX_... is not what jax allows: {error}')
     return 2
 
+  from vae_jax import hosts
   from vae_jax.config import ConfigError
   from vae_jax.data import DataError
+  from vae_jax.hosts import HostsError
   from vae_jax.runs import machine
   from vae_jax.runs.directory import Interrupted, Refused, RunError
   from vae_jax.training import checkpoint
@@ -85,11 +90,14 @@ def attempt(argv: list[str]) -> int:
   machine.prepare_jax()
   checkpoint.quiet()
   try:
-    return dispatch(argv)
-  except (UsageError, ConfigError, Refused, DataError) as error:
+    return hosts.finish(dispatch(argv))
+  except (UsageError, ConfigError, Refused, DataError, HostsError) as error:
     complain(error)
     return 2
   except Interrupted as error:
+    if error.together:
+      print(f'error: {error}', file=sys.stderr)
+      return hosts.finish(128 + error.signal)
     complain(error)
     return 128 + error.signal
   except (RunError, checkpoint.CheckpointError) as error:
@@ -97,6 +105,9 @@ def attempt(argv: list[str]) -> int:
     return 1
   except (MemoryError, jax.errors.JaxRuntimeError) as error:
     if not isinstance(error, MemoryError):
+      if hosts.several():  # the collective of one that is gone, mostly
+        complain(hosts.blamed(error))
+        return 1
       if 'RESOURCE_EXHAUSTED' not in str(error):
         raise
     complain(f'not enough memory: {str(error).partition(chr(10))[0]:.200}')
@@ -106,7 +117,7 @@ def attempt(argv: list[str]) -> int:
 def dispatch(argv: list[str]) -> int:
   """Parses the flags and does what they ask; the exit code."""
   from vae_jax.config.help import USES
-  from vae_jax.runs.machine import check_jax
+  from vae_jax.runs import machine
 
   flags = parse(argv)
   if flags.help:
@@ -115,7 +126,10 @@ def dispatch(argv: list[str]) -> int:
   if flags.list:
     show(listing())
     return 0
-  check_jax()
+  machine.join(
+    {name: flags[name].value for name in machine.SEVERAL}, flags.mode
+  )
+  machine.check_jax()
   if flags.mode in USES:
     use(flags)
   elif flags.mode == 'benchmark':
@@ -130,7 +144,7 @@ def parse(argv: list[str]):
   from absl import flags
 
   from vae_jax.config import help
-  from vae_jax.config.help import FLAGS, MODES
+  from vae_jax.config.help import FLAGS, MODES, SWITCHED
 
   values = help.define(flags, flags.FlagValues())
   try:
@@ -141,7 +155,7 @@ def parse(argv: list[str]):
     raise UsageError(str(error)) from error
   if rest:
     raise UsageError(f'unexpected {rest[0]!r}: flags look like --name=value')
-  for name in FLAGS.keys() - {'set', 'profile', 'list', 'help'}:
+  for name in FLAGS.keys() - {'set', 'help', *SWITCHED}:
     given = values[name].value
     texts = given if isinstance(given, list) else [given or 'none']
     if not all(map(str.strip, texts)) or given == '':
@@ -265,7 +279,8 @@ def run(values) -> int:
     outcome = command.evaluate(name, members, *args)
   else:
     outcome = command.report(name, members, values.workdir, STARTED)
-  show(outcome.summary())
+  if outcome.runs:  # or another host shows them
+    show(outcome.summary())
   return 1 if outcome.failed else 0
 
 
@@ -306,11 +321,24 @@ def use(values):
 
 
 def complain(error):
-  """The one line of an error."""
-  print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
+  """The one line of an error, which other hosts hear too."""
+  line = ' '.join(str(error).split())
+  print(f'error: {line}', file=sys.stderr)
+  told(line)
+
+
+def told(line: str):
+  """Tells other hosts, if there are any, why this one ends."""
+  if hosts := sys.modules.get('vae_jax.hosts'):
+    hosts.failed(line)
 
 
 if __name__ == '__main__':
-  code = main(sys.argv)
+  try:
+    code = main(sys.argv)
+  except Exception:
+    # Not Python's own end, at which jax would wait minutes for other hosts.
+    sys.excepthook(*sys.exc_info())
+    code = 1
   signals.ignore()
   console.leave(code)

@@ -16,7 +16,7 @@ PACKAGE = ROOT / 'vae_jax'
 # One line a folder, or several that do not know each other.
 LADDER = """
 console files images signals
-music
+hosts music
 networks
 data factors figures
 config

@@ -92,6 +92,11 @@ def say(line: str):
   sys.stderr.flush()
 
 
+def mute():
+  """Shows no lines and bars from here on: another process does."""
+  _console().quiet = True
+
+
 def nearest(name: str, known, prefix: str = '') -> str:
   """' (did you mean ...?)' with the prefix before the known name that is
   nearest, or nothing if none is near."""

@@ -1,4 +1,5 @@
 import dataclasses
+import signal
 
 import jax
 import numpy as np
@@ -26,7 +27,8 @@ def layouts():
 def examples(got):
   """The examples of every step on every device, those of a step that is not
   made as -1: the index's shape and [P]."""
-  batch, index = got
+  batch, (index, stop) = got
+  assert not np.asarray(stop).any()
   x, index = np.asarray(batch.x, int), np.asarray(index)
   per_device = x if x.ndim == 3 else [x] * len(index)
   seen = [x_NP[at] for x_NP, at in zip(per_device, index, strict=True)]
@@ -69,6 +71,18 @@ def test_a_run_that_is_ahead_waits(kind, ex, batch):
   assert (found[1, 0] == -1).all() and (wanted[1, 0] >= 0).all()
   ahead.close()
   even.close()
+
+
+@pytest.mark.parametrize('kind', [feed.Resident, feed.Streamed])
+def test_a_signal_goes_with_the_index_to_every_device(
+  kind, ex, batch, monkeypatch
+):
+  layout = OneRun(jax.local_devices())
+  examples = kind(feed.order_of(ex, batch.size, layout), batch)
+  monkeypatch.setattr(feed.signals, 'caught', lambda: signal.SIGTERM)
+  _, (_, stop) = examples(0, 1)
+  examples.close()
+  assert stop.tolist() == [signal.SIGTERM] * 4
 
 
 def test_a_failing_read_reaches_the_caller(ex, batch):

@@ -86,10 +86,11 @@ def test_a_call_gets_nothing_from_the_host_but_the_order_of_its_examples(
   examples = feed.Resident(
     feed.order_of(tiny, batch.size, OneRun(devices)), batch
   )
-  first, index = examples(0, tiny.steps_per_call)
+  first, (index, stop) = examples(0, tiny.steps_per_call)
   again, _ = examples(tiny.steps_per_call, 1)
   assert again is first  # on the devices, once for all
   assert index.nbytes == 4 * tiny.steps_per_call * tiny.batch_size
+  assert stop.nbytes == 4 * len(devices)
 
 
 class Bar(console.Bar):

@@ -17,6 +17,7 @@ from vae_jax.factors import schedules
 
 # Of a trained model.
 USES = 'embed', 'reconstruct', 'interpolate', 'generate'
+SWITCHED = 'distributed', 'profile', 'list'
 MODES = ('train', 'evaluate', 'report', 'benchmark', *USES)
 FLAGS = {
   'experiment': 'a file of experiments/, see --list',
@@ -33,6 +34,14 @@ FLAGS = {
   'count': 'images or phrases to generate (64)',
   'temperature': 'of the draws of a phrase, 0: the likeliest (1.0)',
   'arms': 'those of its arms to run, of an experiment that compares (all)',
+  'distributed': 'this is one process of several, the same command on every '
+  'host: found on TPU pods, SLURM, Open MPI and Kubernetes, elsewhere by the '
+  'next three',
+  'coordinator_address': 'HOST:PORT of host 0, where all find each other',
+  'num_processes': 'how many there are',
+  'process_id': 'which of them this is, from 0',
+  'patience': 'seconds after which several hosts end if one does not come to '
+  'the end of a call of K steps; ten times that to read and to compile (60)',
   'profile': 'with --mode=benchmark: writes a trace of a few calls',
   'list': 'lists the experiments, one line each',
   'help': 'shows this text; with --experiment, its defaults',
@@ -63,7 +72,7 @@ def switches() -> list[str]:
 def define(absl_flags, values):
   """Defines every flag on `values` with that module: ours, and one for each
   plain field."""
-  special = {'mode', 'set', 'input', 'profile', 'list', 'help'}
+  special = {'mode', 'set', 'input', 'help', *SWITCHED}
   texts = {k: text for k, text in FLAGS.items() if k not in special}
   texts |= fields_with_flags()
   for name in texts.keys() - set(switches()):
@@ -74,7 +83,7 @@ def define(absl_flags, values):
     absl_flags.DEFINE_multi_string(name, [], FLAGS[name], flag_values=values)
   for name in switches():
     absl_flags.DEFINE_boolean(name, None, texts[name], flag_values=values)
-  for name in ('list', 'profile'):
+  for name in SWITCHED:
     absl_flags.DEFINE_boolean(name, False, FLAGS[name], flag_values=values)
   absl_flags.DEFINE_boolean(
     'help', False, FLAGS['help'], short_name='h', flag_values=values

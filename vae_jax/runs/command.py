@@ -7,13 +7,16 @@ their own below that of the grid.
 
 import contextlib
 import pathlib
+import zlib
 
 import jax
+import numpy as np
 
-from vae_jax import signals
+from vae_jax import hosts, signals
 from vae_jax.config.grid import Member
 from vae_jax.console import Bar, say
 from vae_jax.measures.trained import Run
+from vae_jax.reports.claims import Report
 from vae_jax.runs import directory, finish, job, plan, settings
 from vae_jax.runs.directory import Interrupted, Refused, RunError
 from vae_jax.runs.finish import Outcome
@@ -49,7 +52,8 @@ def fit(
   with stoppable(run_dir), contextlib.ExitStack() as exits:
     check_directories(name, members, run_dir)
     planned = plan.jobs(members, data_dir, clock)
-    if is_grid(members):
+    agree_on_data(planned)
+    if is_grid(members) and hosts.first():
       exits.enter_context(checkpoint.lock(run_dir))
       check_directories(name, members, run_dir)
       for line in plan.described(planned):
@@ -71,6 +75,7 @@ def evaluate(
   with stoppable(run_dir):
     check_directories(name, members, run_dir)
     planned = plan.jobs(members, data_dir, clock)
+    agree_on_data(planned)
     return carried_out(measure, name, members, planned, run_dir, clock)
 
 
@@ -92,12 +97,34 @@ def is_grid(members: list[Member]) -> bool:
 
 def check_directories(name: str, members: list[Member], run_dir):
   """Refused if any of the directories holds something else."""
+  if not hosts.first():
+    return
   if is_grid(members):
     settings.refuse_other_grid(run_dir, name)
   for member in members:
     where = run_dir / member.name
     config = settings.config_of(where)
     settings.refuse_other_run(config, member.ex, where)
+
+
+def agree_on_data(planned):
+  """HostsError unless all hosts train and test on the same examples."""
+  if hosts.several():
+    splits = {one.ex.dataset: one.splits for one in planned}
+    sums = {
+      f'the {split} split of {name}': checksum(batch)
+      for name, by_split in splits.items()
+      for split, batch in by_split.items()
+    }
+    hosts.agree('data', sums)
+
+
+def checksum(batch) -> list[int]:
+  """How many examples, and a checksum of them and of their labels."""
+  parts = [
+    np.ascontiguousarray(x) for x in (batch.x, batch.label) if x is not None
+  ]
+  return [batch.size, *(zlib.crc32(part) for part in parts)]
 
 
 def carried_out(action, name, members, planned, run_dir, clock) -> Outcome:
@@ -109,6 +136,8 @@ def carried_out(action, name, members, planned, run_dir, clock) -> Outcome:
       '--mode=evaluate --workdir=ITS_DIRECTORY'
     )
   done, failed = acted(action, planned, grid, drawn, clock)
+  if not hosts.first():
+    return Outcome(name, run_dir, {}, {}, Report(), [], {}, {})
   if not done:
     why = next(iter(failed.values()))
     raise RunError(f'all {len(members)} runs failed: {why}' if grid else why)

@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from vae_jax import figures, files
+from vae_jax import figures, files, hosts
 from vae_jax.console import say
 from vae_jax.music import Song, in_a_row, midi, synth
 
@@ -29,11 +29,12 @@ class Refused(RunError):
 
 
 class Interrupted(RunError):
-  """A signal stopped the runs; what they had learned is on disk."""
+  """A signal stopped the runs; what they had learned is on disk. `together` if
+  all hosts have stopped at the same step."""
 
-  def __init__(self, line: str, number: int):
+  def __init__(self, line: str, number: int, together: bool = False):
     super().__init__(line)
-    self.signal = number
+    self.signal, self.together = number, together
 
 
 def results_of(run_dir) -> dict:
@@ -186,12 +187,16 @@ def finite(value):
 def working(workdir: str | None, name: str, prefix: str = ''):
   """The directory for a command of the experiment of this name to write in:
   --workdir, or a new one below ./runs/, which is gone if it stays empty."""
+  if not hosts.first():  # it writes nothing
+    yield pathlib.Path(hosts.told())
+    return
   if workdir:
     check_writable(pathlib.Path(workdir), 'workdir')
-    yield pathlib.Path(workdir)
+    yield pathlib.Path(hosts.told(workdir))
     return
   now = datetime.datetime.now().strftime(f'{prefix}%Y%m%d-%H%M%S')
   made = new_directory(pathlib.Path('runs', name, now))
+  hosts.told(str(made))
   try:
     yield made
   finally:

@@ -17,8 +17,10 @@ import contextlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from vae_jax import training
+from vae_jax import hosts, training
+from vae_jax.config.grid import Member
 from vae_jax.console import say
 from vae_jax.measures import importance, pooled
 from vae_jax.measures.trained import Trained
@@ -36,7 +38,7 @@ def train(name: str, job: Job, run_dir, data_dir, clock, drawn: bool = True):
   """Trains the job's runs, going on with what is there: ({name: Finished},
   {name: why not}). Raises Interrupted after a signal, all runs saved."""
   with contextlib.ExitStack() as exits:
-    pairs, failed = opened(job, run_dir, clock, exits, repair=True)
+    pairs, failed = opened_by_all(job, run_dir, clock, exits, repair=True)
     if not pairs:
       return {}, failed
     job = plan.only(job, [run.member for run, _ in pairs])
@@ -51,7 +53,7 @@ def measure(job: Job, run_dir, clock, drawn: bool = True):
   """Measures and draws the newest good checkpoint of every run: ({name:
   Finished}, {name: why not}). Refused if one has none. Writes no checkpoint."""
   with contextlib.ExitStack() as exits:
-    pairs, failed = opened(job, run_dir, clock, exits, repair=False)
+    pairs, failed = opened_by_all(job, run_dir, clock, exits, repair=False)
   if not pairs:
     return {}, failed
   for run, state in pairs:
@@ -59,12 +61,49 @@ def measure(job: Job, run_dir, clock, drawn: bool = True):
       raise Refused(f'{run.run_dir} holds no checkpoint: train it first')
   job = plan.only(job, [run.member for run, _ in pairs])
   runs, states = zip(*pairs, strict=True)
-  ready = placed(job, list(runs), list(map(stacked.on_host, states)))
+  ready = placed(job, list(runs), list(states))
   with clock('evaluate'):
     measures = pooled.means(job.ex, job.ex.measured(), job.layout)
     tests = tested(ready, measures, ready.state)
   done, bad = finished(ready, tests, {}, clock, drawn)
   return done, failed | bad
+
+
+def opened_by_all(job: Job, run_dir, clock, exits, repair: bool):
+  """What `opened` gives, with states on the host, as host 0 has read it, on
+  every host: the others open nothing."""
+  pairs, failed = [], {}
+  if hosts.first():
+    pairs, failed = opened(job, run_dir, clock, exits, repair)
+  pairs = {run.member.name: (run, state) for run, state in pairs}
+  firsts = {
+    name: run.first if state else None for name, (run, state) in pairs.items()
+  }
+  firsts, failed = hosts.told((firsts, failed))
+  return [
+    opened_here(member, firsts[member.name], run_dir, pairs, job)
+    for member in job.members
+    if member.name in firsts
+  ], failed
+
+
+def opened_here(
+  member: Member, first: int | None, run_dir, pairs: dict, job: Job
+):
+  """(Files, state on the host or None) of a run of which host 0 has the pair,
+  and a checkpoint of step `first`, or none."""
+  run, state = pairs.get(member.name, (None, None))
+  run = run or Files(member, run_dir / member.name, first or 0)
+  if first is None:
+    return run, None
+  if state is None:
+    like = abstract(member.ex, job.splits['test'], job.layout.devices[0])
+    key = jax.eval_shape(jax.random.key_data, like.key)
+    like = like.replace(key=key)
+    state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+  else:
+    state = stacked.on_host(state)
+  return run, hosts.given(state)
 
 
 def opened(job: Job, run_dir, clock, exits, repair: bool):
@@ -104,22 +143,27 @@ def begun(name: str, job: Job, pairs, data_dir, clock, exits):
   starts, runs, states = {}, [], []
   for run, state in pairs:
     member, devices = run.member, job.layout.devices
-    if state:
-      settings.tell_of_changes(run.run_dir, devices)
-    else:
-      tell_if_it_had_begun(run.run_dir)
+    if hosts.first():
+      if state:
+        settings.tell_of_changes(run.run_dir, devices)
+      else:
+        tell_if_it_had_begun(run.run_dir)
+    if not state:
       size, batch = member.ex.latents, job.splits['train']
       if size not in starts:
         starts[size] = initial(member.ex, batch)
       with clock('compile'):
         # Where memory is short this raises; what reads it first would wait.
         state = jax.block_until_ready(starts[size](member.ex))
-    writer = log.open(run.run_dir, resume_step=run.first)
-    exits.callback(writer.close)
-    args = name, member, job.splits['test'], devices, data_dir
-    settings.write_config(run.run_dir, *args)
-    runs.append(run._replace(writer=writer))
-    states.append(stacked.on_host(state))
+      state = stacked.on_host(state)
+    if hosts.first():
+      writer = log.open(run.run_dir, resume_step=run.first)
+      exits.callback(writer.close)
+      args = name, member, job.splits['test'], devices, data_dir
+      settings.write_config(run.run_dir, *args)
+      run = run._replace(writer=writer)
+    runs.append(run)
+    states.append(state)
   steps = sorted({run.first for run in runs})
   if steps[-1]:
     at = f'step {steps[0]}' + (f' to {steps[-1]}' if steps[1:] else '')
@@ -169,6 +213,8 @@ def finished(ready: Placed, tests: list[dict], rates: dict, clock, drawn: bool):
     nlls = estimate(job.splits['test'], ready.hyper, ready.state)
   # What the runs fit to the same images; one run need not ask.
   done, shared = {}, {} if len(states) > 1 else None
+  if not hosts.first():  # what is measured by itself, drawn and written
+    return done, failed
   for run, state, test, nll in zip(
     ready.runs, states, tests, nlls, strict=True
   ):

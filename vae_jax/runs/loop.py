@@ -6,12 +6,13 @@ would have had alone.
 
 import contextlib
 import functools
+import signal
 import time
 
 import jax
 import numpy as np
 
-from vae_jax import signals, training
+from vae_jax import hosts, signals, training
 from vae_jax.config.experiment import Experiment
 from vae_jax.console import Bar, number
 from vae_jax.factors.hyper import Hyper
@@ -21,6 +22,7 @@ from vae_jax.runs.directory import Interrupted
 from vae_jax.runs.plan import Job
 from vae_jax.runs.stacked import Placed
 from vae_jax.training import State, checkpoint, feed, log
+from vae_jax.training.devices import keys_here
 
 SAVE_EVERY_S = 60.0  # at least between checkpoints of several runs
 FIRST_TEST_S = 3.0  # what a test of several is taken to cost before there was
@@ -55,7 +57,7 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
         args = call, examples, hyper, state, bar
         state, metrics = train_to(goal, step, *args)
       step += len(metrics['refused'])
-      caught = signals.caught()
+      caught = asked_to_stop(metrics)
       over = step >= job.total or caught or lost(job, state, metrics)
       latest = None
       if over or worth_testing(job, clock):
@@ -70,13 +72,22 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
           if over:  # what comes now may be stopped anywhere
             wait(ready)
         saved = time.monotonic()
-    if step < job.total and (caught := signals.caught()):
+    if step < job.total and (caught := caught or asked_to_stop(metrics)):
       line = f'{caught.name} at step {step} of {job.total}: saved, go on'
-      raise Interrupted(f'{line} with --workdir={where}', int(caught))
+      raise Interrupted(f'{line} with --workdir={where}', int(caught), True)
   if tests is None:
     with clock('evaluate'):
       tests = tested(ready, measure, state)
   return state, tests, throughput(job.ex, step - first, clock)
+
+
+def asked_to_stop(metrics) -> signal.Signals | None:
+  """The signal that has come to this process, or, where there are several, to
+  any of them in time for the last call."""
+  if not hosts.several():
+    return signals.caught()
+  number = int(metrics['stop'].max())
+  return signal.Signals(number) if number else None
 
 
 def examples_of(job: Job, firsts: list[int]) -> feed.Feed:
@@ -102,7 +113,7 @@ def lowered_steps(
   f = functools.partial(training.steps, ex)
   call = examples.order.layout.steps(f, examples.data_axis)
   batch, index = examples(0, 0)
-  return call.lower(batch, hyper, state, index)
+  return call.lower(batch, hyper, keys_here(state), index)
 
 
 def next_report(ex: Experiment, total: int, step: int) -> int:
@@ -133,7 +144,9 @@ def train_to(
   layout, k = order.layout, order.ex.steps_per_call
   while step < goal:
     count = min(goal - step, k)
+    hosts.mark('examples')
     batch, index = examples(step, count)
+    hosts.mark('call')
     state, metrics = call(batch, hyper, state, index)
     step += count
     if running:
@@ -141,7 +154,10 @@ def train_to(
       if not order.ex.skip_nonfinite and refused_KR.any(0).all():
         break
     running = (step, count, metrics)
-    if signals.caught():
+    # Of several hosts each is asked in the call itself, and heard one later.
+    if (
+      parts and parts[-1]['stop'].any() if hosts.several() else signals.caught()
+    ):
       break
   fetched(running, layout, parts, bar)
   metrics = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
@@ -186,19 +202,23 @@ def tested_often(job: Job) -> bool:
 
 def worth_testing(job: Job, clock) -> bool:
   """Whether testing and saving have cost little of the time so far."""
+  if tested_often(job):
+    return True
   spent = clock.seconds.get('evaluate', FIRST_TEST_S)
   spent += clock.seconds.get('save', 0.0)
-  return tested_often(job) or spent < TEST_SHARE * clock.seconds['train']
+  return hosts.told(spent < TEST_SHARE * clock.seconds['train'])
 
 
 def worth_saving(job: Job, saved: float) -> bool:
   """Whether it is time for checkpoints, the last ones being of `saved`."""
-  return len(job.members) == 1 or time.monotonic() - saved > SAVE_EVERY_S
+  if len(job.members) == 1:
+    return True
+  return hosts.told(time.monotonic() - saved > SAVE_EVERY_S)
 
 
 def refused(job: Job, state: State):
   """Updates that were refused in every run: [R]."""
-  return job.layout.per_run(jax.device_get(state.refused))
+  return job.layout.per_run(hosts.fetched(state.refused))
 
 
 def lost(job: Job, state: State, metrics) -> bool:
@@ -211,25 +231,25 @@ def lost(job: Job, state: State, metrics) -> bool:
 def first_rows(ready: Placed, tests: list[dict]):
   """The test figures before the first step, of runs that begin."""
   for run, values in zip(ready.runs, tests, strict=True):
-    if not run.first and not log.rows(run.run_dir):
+    if run.writer and not run.first and not log.rows(run.run_dir):
       run.writer.scalars(0, prefixed('test', values))
 
 
 def report(ready: Placed, state: State, metrics, tests, rates):
   """A line in every run's metrics.jsonl on the steps that it has made."""
-  step_R = ready.job.layout.per_run(jax.device_get(state.step))
+  step_R = ready.job.layout.per_run(hosts.fetched(state.step))
   for r, run in enumerate(ready.runs):
     # A run that was ahead has made only the last of these steps, one that
     # diverged only the first.
     good_K = metrics['refused'][:, r] == 0
     made = min(good_K.sum(), step_R[r] - run.first)
-    if not made:
+    if not made or run.writer is None:
       continue
     at = np.flatnonzero(good_K)[-made:]
     means = {
       name: float(value[at, r].mean())
       for name, value in metrics.items()
-      if name != 'refused'
+      if name not in ('refused', 'stop')
     }
     values = prefixed('test', tests[r]) if tests else {}
     row = prefixed('train', means) | values | rates
@@ -255,6 +275,8 @@ def save(ready: Placed, state: State, tests: list[dict]):
   states = stacked.apart(ready.job, state, ready.alone)
   monitor = ready.job.ex.monitor
   for run, one, values in zip(ready.runs, states, tests, strict=True):
+    if run.manager is None:
+      continue
     figure = {monitor: values[monitor]}
     checkpoint.save(run.manager, int(one.step), one, figure)
 
@@ -262,7 +284,8 @@ def save(ready: Placed, state: State, tests: list[dict]):
 def wait(ready: Placed):
   """Blocks until the last checkpoint of every run is on disk."""
   for run in ready.runs:
-    checkpoint.wait(run.manager)
+    if run.manager:
+      checkpoint.wait(run.manager)
 
 
 def not_finite(ex: Experiment, step: int) -> str:

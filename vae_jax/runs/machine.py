@@ -4,13 +4,20 @@ import contextlib
 import glob
 import os
 import re
+import sys
 import warnings
 
 import jax
 
+from vae_jax import hosts
 from vae_jax.console import counted, say
 from vae_jax.runs.directory import Refused
+from vae_jax.runs.settings import of_jax, versions
 
+SEVERAL = (
+  *('distributed', 'coordinator_address', 'num_processes', 'process_id'),
+  'patience',
+)
 DAMAGED = "Error reading persistent compilation cache entry for '([^']+)'"
 
 
@@ -68,6 +75,62 @@ def drop_damaged(cache: str):
       say(f'note: damaged compiled programs are dropped from {cache}')
 
   warnings.showwarning = shown
+
+
+def join(asked: dict, mode: str):
+  """Joins the other processes of this command, if the flags of SEVERAL say that
+  there are some; Refused if they do not fit, or if this is one of several that
+  do not know of each other."""
+  given = {
+    k: v for k, v in asked.items() if k != 'distributed' and v is not None
+  }
+  if not asked['distributed']:
+    if given:
+      raise Refused(f'--{next(iter(given))} goes with --distributed')
+    alone(os.environ)
+    return
+  if mode not in ('train', 'evaluate', 'benchmark'):
+    raise Refused(f'--mode={mode} needs one process: leave --distributed out')
+  n = whole(given, 'num_processes', 1, 2**20)
+  i = whole(given, 'process_id', 0, 2**20 if n is None else n - 1)
+  patience = whole(given, 'patience', 1, 10**6) or 60
+  hosts.join(given.get('coordinator_address'), n, i, patience)
+  hosts.agree('command', command(sys.argv[1:]) | of_jax() | versions())
+
+
+def whole(given: dict, name: str, low: int, high: int) -> int | None:
+  """The whole number of a flag, None if it is not given; or Refused."""
+  text = given.get(name)
+  if text is None:
+    return None
+  if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
+    raise Refused(f'{name} must be from {low} to {high}, not {text!r}')
+  return int(text)
+
+
+def command(argv: list[str]) -> dict[str, list[str]]:
+  """Flag -> values, of those that all hosts must have alike."""
+  of_each = 'process_id', 'data_dir', 'patience'
+  found = {}
+  for text in argv:
+    name, _, value = text.lstrip('-').partition('=')
+    if name not in of_each:
+      found.setdefault(f'--{name}', []).append(value)
+  return found
+
+
+def alone(environment):
+  """Refused, or a note, if SLURM has several tasks and they train one run each
+  for itself."""
+  tasks = environment.get('SLURM_NTASKS', '')
+  if not tasks.isdecimal() or int(tasks) < 2:
+    return
+  if 'SLURM_STEP_ID' in environment:
+    raise Refused(
+      f'this is one of {tasks} tasks of SLURM, and all would write the same '
+      'run: add --distributed, or start one (srun --ntasks=1)'
+    )
+  say(f'note: of {tasks} tasks of SLURM this is the only one that trains')
 
 
 INSTALLED_BY = {'cuda': "'jax[cuda13]'", 'tpu': "'jax[tpu]'"}

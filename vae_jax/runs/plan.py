@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import jax
 
-from vae_jax import config, data
+from vae_jax import config, data, hosts
 from vae_jax.config.experiment import Experiment
 from vae_jax.config.grid import Member
 from vae_jax.console import counted, in_bytes
@@ -72,7 +72,7 @@ def jobs(members: list[Member], data_dir=None, clock=None) -> list[Job]:
 def planned_group(members: list[Member], data_dir, clock) -> list[Job]:
   """The jobs of members that differ in leaves, seeds and latents alone."""
   ex = widest(members)
-  check_batch(ex, len(devices_of(ex)))
+  check_batch(ex, len(devices_of(ex)) * hosts.count())
   with clock('data'):
     splits = data.load(ex.dataset, data_dir, ex.phrase)
   check(ex, splits)
@@ -110,7 +110,7 @@ def chunks(job: Job, devices, room: float) -> list[Job]:
   """The job in pieces whose runs fit on the devices together, `room` bytes on
   each; Refused if not even one run fits."""
   each = COPIES * max(1, job.run_bytes)
-  most = len(devices) * int(room // each)
+  most = hosts.told(len(devices) * hosts.count() * int(room // each))
   if not most:
     raise Refused(
       f'{job.members[0].name} needs {in_bytes(each)}, and a device has '

@@ -7,7 +7,7 @@ import time
 import jax
 import jax.numpy as jnp
 
-from vae_jax import config, data, training
+from vae_jax import config, data, hosts, training
 from vae_jax.config.experiment import Experiment
 from vae_jax.console import listed
 from vae_jax.factors.hyper import Hyper
@@ -30,9 +30,11 @@ class Clock:
   def __call__(self, part: str):
     """Adds the time of the block to this part."""
     start = time.perf_counter()
+    hosts.mark(part)
     try:
       yield
     finally:
+      hosts.mark(f'after {part}')
       spent = time.perf_counter() - start
       self.seconds[part] = self.seconds.get(part, 0.0) + spent
 
@@ -100,7 +102,7 @@ def check_words(ex: Experiment):
 
 def check_pieces(ex: Experiment, batch: data.Batch):
   """Refused if an objective that compares examples is to be given pieces."""
-  shares = len(devices_of(ex))
+  shares = len(devices_of(ex)) * hosts.count()
   if ex.micro_batch is None or ex.micro_batch >= ex.batch_size // shares:
     return
 

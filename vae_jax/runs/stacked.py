@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from vae_jax import hosts
 from vae_jax.config.grid import Member
 from vae_jax.data import Batch
 from vae_jax.factors.hyper import Hyper
@@ -114,7 +115,7 @@ def padding(job: Job, states: list[State]) -> State:
 
 def on_host(state: State) -> State:
   """The state as numpy arrays, its key as the key's data."""
-  return jax.device_get(state.replace(key=jax.random.key_data(state.key)))
+  return hosts.fetched(state.replace(key=jax.random.key_data(state.key)))
 
 
 def keyed(state: State) -> State:

@@ -16,9 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import jax
-
-from vae_jax import files
+from vae_jax import files, hosts
 from vae_jax.training import checksums
 from vae_jax.training.checksums import Damage
 
@@ -49,6 +47,7 @@ def open(directory, monitor=None, lowest=True) -> Manager:
   Writes nothing until the first save.
   """
   from orbax.checkpoint import checkpoint_managers as policies
+  from orbax.checkpoint.options import MultiprocessingOptions
 
   directory = Path(directory).absolute()
   score = _score(monitor, lowest)
@@ -62,6 +61,10 @@ def open(directory, monitor=None, lowest=True) -> Manager:
     best_fn=score,
     best_mode='min' if lowest else 'max',
     create=False,
+    # Host 0 alone writes and reads: no other is waited for.
+    multiprocessing_options=MultiprocessingOptions(
+      primary_host=0, active_processes={0} if hosts.several() else None
+    ),
   )
   try:
     manager = _orbax(directory, **options)
@@ -206,9 +209,8 @@ def _repair(manager, damaged):
   """Deletes the damaged steps and what killed saves have left."""
   for step in damaged:
     manager.orbax.delete(step)
-  if jax.process_index() == 0:
-    for path in manager.directory.glob('*.orbax-checkpoint-tmp*'):
-      shutil.rmtree(path, ignore_errors=True)
+  for path in manager.directory.glob('*.orbax-checkpoint-tmp*'):
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _read(manager, step, target_state, partial):

@@ -1,8 +1,9 @@
 """Examples for the next call of K steps: resident on the devices, or streamed.
 
-A feed is called with (start, count) and gives (data, index): the examples of
-`count` steps from `start` are data.take(index), laid as its layout lays them; a
-step that is not to be made has index -1. Both kinds give the same run.
+A feed is called with (start, count) and gives (data, (index, stop)): the
+examples of `count` steps from `start` are data.take(index), laid as its layout
+lays them; a step that is not to be made has index -1. `stop` is the number of a
+signal that has come to this host, 0 without one. Both kinds give the same run.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_jax import data
+from vae_jax import data, signals
 from vae_jax.config.experiment import Experiment
 from vae_jax.training.devices import Layout, replicate, sent
 
@@ -79,6 +80,12 @@ def fits(batch: data.Batch, devices) -> bool:
   return batch.x.nbytes <= SHARE * room
 
 
+def asked(index, devices):
+  """(index, stop) on their way to the devices."""
+  stop = np.full(len(devices), signals.caught() or 0, np.int32)
+  return sent((index, stop), devices)
+
+
 class Resident:
   """The whole split on every device; a call sends the index alone."""
 
@@ -89,9 +96,9 @@ class Resident:
     self.placed = replicate(batch, order.layout.devices)
 
   def __call__(self, start: int, count: int):
-    """(split, index of these steps)."""
+    """(split, (index of these steps, stop))."""
     index = self.order.index(start, count)
-    return self.placed, sent(index, self.order.layout.devices)
+    return self.placed, asked(index, self.order.layout.devices)
 
   def close(self):
     """Nothing to end."""
@@ -108,13 +115,13 @@ class Streamed:
     self.ahead = {}  # first step -> future superbatch
 
   def __call__(self, start: int, count: int):
-    """(superbatch [D, N, ...], index into it) of these steps."""
-    asked = self.ahead.pop(start, None) or self._ask(start)
+    """(superbatch [D, N, ...], (index into it, stop)) of these steps."""
+    coming = self.ahead.pop(start, None) or self._ask(start)
     self.ahead = {start + count: self._ask(start + count)}
-    superbatch, at = asked.result()
+    superbatch, at = coming.result()
     made = self.order.index(start, count) >= 0
     index = np.where(made, at, -1)
-    return superbatch, sent(index, self.order.layout.devices)
+    return superbatch, asked(index, self.order.layout.devices)
 
   def close(self):
     """Ends the thread."""

@@ -1,0 +1,34 @@
+"""Several processes that run one command, one for each host of a pod.
+
+Every host does the same; host 0 alone reads and writes run directories, and
+tells the others what it has read. What hosts say to each other goes through the
+key-value store of jax.distributed, which needs no device; arrays of a device go
+by collectives.
+
+store     what all hosts read and write, with the host 0 that keeps it
+together  which host this is; what one tells, what all must agree on
+watch     no host waits for a dead or stuck one
+joined    how a process becomes one of several, and how it leaves
+"""
+
+from vae_jax.hosts.joined import failed, finish, join
+from vae_jax.hosts.together import (
+  HostsError,
+  agree,
+  count,
+  fetched,
+  first,
+  gathered,
+  given,
+  index,
+  lies_in_parts,
+  several,
+  told,
+)
+from vae_jax.hosts.watch import mark
+
+__all__ = [
+  'HostsError', 'agree', 'count', 'failed', 'fetched', 'finish', 'first',
+  'gathered', 'given', 'index', 'join', 'lies_in_parts', 'mark', 'several',
+  'told',
+]  # fmt: skip

@@ -1,0 +1,120 @@
+"""How a process becomes one of several, and how it leaves."""
+
+import contextlib
+import os
+import time
+
+import jax
+
+from vae_jax import console
+from vae_jax.hosts import store, together, watch
+from vae_jax.hosts.together import HostsError
+
+LINGER_S = 4 * watch.PERIOD_S  # until all have heard of the end
+START_S = 5.0  # times the patience: for the others to start
+
+
+def join(
+  address: str | None = None,
+  processes: int | None = None,
+  process: int | None = None,
+  patience: float = 60.0,
+):
+  """Joins the other processes of this command; before any device is used.
+
+  The three are found by jax where it knows the cluster: TPU pods, SLURM, Open
+  MPI, Kubernetes. HostsError in one line if the others do not come.
+  """
+  # Its own notifier would take SIGTERM from us.
+  jax.config.update('jax_enable_preemption_service', False)
+  try:
+    jax.distributed.initialize(
+      coordinator_address=address,
+      num_processes=processes,
+      process_id=process,
+      local_device_ids=own_devices(os.environ),
+      initialization_timeout=max(1, int(START_S * patience)),
+    )
+  except (RuntimeError, ValueError) as error:
+    raise HostsError(
+      f'--distributed: {" ".join(str(error).split())[:300]}: give '
+      '--coordinator_address=HOST:PORT --num_processes=N --process_id=I where '
+      'jax does not know the cluster'
+    ) from error
+  if not together.several():
+    return
+  mine, n = together.index(), together.count()
+  end = _end_first if mine == 0 else watch.end_here
+  watch.Now.thread = watch.Watch(mine, n, patience, end)
+  watch.Now.thread.start()
+  if mine:
+    console.mute()
+  tell_who()
+
+
+def _end_first(line: str):
+  watch.end_here(line, LINGER_S)
+
+
+def own_devices(environment) -> list[int] | None:
+  """Which of the GPUs that it sees a task of SLURM takes: its share of its
+  node's. None, all, anywhere else; jax would take one."""
+  seen = environment.get('CUDA_VISIBLE_DEVICES', '')
+  local, tasks = (
+    environment.get(name, '')
+    for name in ('SLURM_LOCALID', 'SLURM_NTASKS_PER_NODE')
+  )
+  if not (seen and local.isdecimal()):
+    return None
+  devices, n = seen.split(','), int(tasks) if tasks.isdecimal() else 1
+  each = max(1, len(devices) // n)
+  start = int(local) % n * each
+  return list(range(len(devices)))[start : start + each] or None
+
+
+def tell_who():
+  """A line for each process: its host and its devices."""
+  own = jax.local_devices()
+  store.put(
+    f'who/{together.index()}',
+    f'{os.uname().nodename}, process {os.getpid()}, {len(own)} '
+    f'{own[0].device_kind}',
+  )
+  if together.first():
+    for i in range(together.count()):
+      console.say(f'host {i}: {store.wait_for(f"who/{i}")}')
+
+
+def failed(line: str):
+  """Tells the others why this host ends; it may then be left."""
+  own = watch.Now.thread
+  if own is None:
+    return
+  own.line = line
+  with contextlib.suppress(Exception):
+    own.say()
+    if together.first():
+      store.put('verdict/line', f'host 0: {line}')
+  own.over = True
+  time.sleep(LINGER_S if together.first() else 0)
+
+
+def blamed(error: Exception) -> str:
+  """What a collective's error is told as: waits for the watch, which knows who
+  is gone and ends this process; the error's first line if it knows nothing."""
+  time.sleep(2 * watch.SILENT_S)
+  return str(error).partition('\n')[0][:300]
+
+
+def finish(code: int) -> int:
+  """Waits for all others at the end of a command; host 0's exit code."""
+  own = watch.Now.thread
+  if own is None:
+    return code
+  watch.mark('the end')
+  code = together.told(code)
+  store.barrier('end')
+  own.over = True
+  if together.first():  # it keeps the store that the others still read
+    time.sleep(LINGER_S / 2)
+  return code

@@ -1,0 +1,152 @@
+"""No host waits for a dead or stuck one: a thread on every host says that it is
+alive, and what it does; host 0 judges, and all end with one line.
+
+jax alone ends the others of a dead process after its heartbeat, with pages of
+its own, and never notices one that lives and is stuck.
+"""
+
+import math
+import os
+import socket
+import sys
+import threading
+import time
+
+from vae_jax.hosts import store
+
+PERIOD_S = 1.0  # between two signs of life
+SILENT_S = 15.0  # a host of which nothing is heard for so long is gone
+# What a phase may take, in times of the patience; another may take for ever, as
+# host 0's drawing and the waiting for it.
+SLOW = ('start', 'data', 'compile', 'restore', 'evaluate', 'save')
+LIMITS = {'call': 1.0, 'examples': 1.0, **dict.fromkeys(SLOW, 10.0)}
+
+
+class Now:
+  """What this host does, by its main thread's word."""
+
+  sequence, phase, since = 0, 'start', time.monotonic()
+  thread = None
+
+
+def mark(phase: str):
+  """Says what the main thread does from here on: 'call', 'compile', ..."""
+  if Now.thread:
+    Now.sequence, Now.phase, Now.since = (
+      Now.sequence + 1,
+      phase,
+      time.monotonic(),
+    )
+
+
+class Watch(threading.Thread):
+  """The thread. `end` is called with the line when all must end."""
+
+  def __init__(self, index: int, count: int, patience: float, end):
+    super().__init__(daemon=True, name='watch')
+    self.index, self.count, self.patience = index, count, patience
+    self.end, self.beat, self.over = end, 0, False
+    self.line = None  # why this host itself has failed
+    self.heard = dict.fromkeys(map(str, range(count)), (0, time.monotonic()))
+    self.reached = time.monotonic()  # when the store last answered
+
+  def start(self):
+    """Starts it, and the guard that notices when the store does not answer."""
+    super().start()
+    threading.Thread(target=self.guard, daemon=True, name='guard').start()
+
+  def run(self):
+    """Says and hears every PERIOD_S, until there is a verdict."""
+    failures = 0
+    while not self.over:
+      before = time.monotonic()
+      try:
+        self.say()
+        verdict = store.below('verdict').get('line')
+        if self.index == 0 and not verdict:
+          verdict = self.judge(store.below('beat'))
+          if verdict:
+            store.put('verdict/line', verdict)
+        failures = 0
+      except Exception:
+        failures, verdict = failures + 1, None
+        if failures > 2 and self.index:
+          verdict = 'host 0, which keeps the others together, is gone'
+      now = self.reached = time.monotonic()
+      if now - before > SILENT_S / 2:  # this process itself was stopped
+        self.heard = {
+          name: (beat, now) for name, (beat, _) in self.heard.items()
+        }
+      if verdict and not self.over:
+        self.end(verdict)
+        return
+      time.sleep(PERIOD_S)
+
+  def guard(self):
+    """Ends this host when its thread waits in vain for host 0's store."""
+    while not self.over:
+      time.sleep(PERIOD_S)
+      if self.index and time.monotonic() - self.reached > 2 * SILENT_S:
+        self.end('host 0, which keeps the others together, does not answer')
+        return
+
+  def say(self):
+    """Says that this host is alive, and what it does."""
+    self.beat += 1
+    store.put(
+      f'beat/{self.index}',
+      {
+        'beat': self.beat,
+        'sequence': Now.sequence,
+        'phase': Now.phase,
+        'for_s': time.monotonic() - Now.since,
+        'line': self.line,
+        'who': f'{socket.gethostname()}, process {os.getpid()}',
+      },
+    )
+
+  def judge(self, beats: dict) -> str | None:
+    """Why all must end, None while they need not."""
+    now = time.monotonic()
+    for name, (beat, at) in self.heard.items():
+      new = beats.get(name, {}).get('beat', 0)
+      self.heard[name] = (new, now) if new != beat else (beat, at)
+    for name, one in beats.items():
+      if one['line']:
+        return f'host {name}: {one["line"]}'
+    for name, (_, at) in self.heard.items():
+      if now - at > SILENT_S:
+        one = beats.get(name, {'who': 'never seen', 'phase': 'start'})
+        return (
+          f'host {name} ({one["who"]}) is gone: nothing heard for '
+          f'{now - at:.0f} s, while it was at: {one["phase"]}'
+        )
+    return self.stuck(beats)
+
+  def stuck(self, beats: dict) -> str | None:
+    """The line on the hosts that are behind, if one is later than allowed."""
+    late = [
+      one for one in beats.values() if one['for_s'] > self.limit(one['phase'])
+    ]
+    if not late:
+      return None
+    least = min(one['sequence'] for one in late)
+    names = [
+      k for k, one in beats.items() if one in late and one['sequence'] == least
+    ]
+    one = beats[names[0]]
+    return (
+      f'{"host" if len(names) == 1 else "hosts"} {", ".join(names)} '
+      f'({one["who"]}) stuck for {one["for_s"]:.0f} s at: {one["phase"]}'
+    )
+
+  def limit(self, phase: str) -> float:
+    """Seconds that a phase may take."""
+    return self.patience * LIMITS.get(phase, math.inf)
+
+
+def end_here(line: str, linger_s: float = 0.0):
+  """Ends this process with one line; host 0 stays until others have read it."""
+  print(f'error: {line}', file=sys.stderr, flush=True)
+  time.sleep(linger_s)
+  os._exit(1)
