@@ -333,7 +333,8 @@ def told(line: str):
     hosts.failed(line)
 
 
-if __name__ == '__main__':
+def command_line():
+  """Runs the command of this process, and ends it."""
   try:
     code = main(sys.argv)
   except Exception:
@@ -342,3 +343,7 @@ if __name__ == '__main__':
     code = 1
   signals.ignore()
   console.leave(code)
+
+
+if __name__ == '__main__':
+  command_line()

@@ -5,13 +5,14 @@ tells the others what it has read. What hosts say to each other goes through the
 key-value store of jax.distributed, which needs no device; arrays of a device go
 by collectives.
 
-store     what all hosts read and write, with the host 0 that keeps it
+service   the server of the store, which outlives host 0
+store     what all hosts read and write
 together  which host this is; what one tells, what all must agree on
 watch     no host waits for a dead or stuck one
 joined    how a process becomes one of several, and how it leaves
 """
 
-from vae_jax.hosts.joined import failed, finish, join
+from vae_jax.hosts.joined import blamed, failed, finish, join
 from vae_jax.hosts.together import (
   HostsError,
   agree,
@@ -28,7 +29,7 @@ from vae_jax.hosts.together import (
 from vae_jax.hosts.watch import mark
 
 __all__ = [
-  'HostsError', 'agree', 'count', 'failed', 'fetched', 'finish', 'first',
-  'gathered', 'given', 'index', 'join', 'lies_in_parts', 'mark', 'several',
-  'told',
+  'HostsError', 'agree', 'blamed', 'count', 'failed', 'fetched', 'finish',
+  'first', 'gathered', 'given', 'index', 'join', 'lies_in_parts', 'mark',
+  'several', 'told',
 ]  # fmt: skip

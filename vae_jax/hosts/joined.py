@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import re
+import threading
 import time
 
 import jax
 
 from vae_jax import console
-from vae_jax.hosts import store, together, watch
+from vae_jax.hosts import service, store, together, watch
 from vae_jax.hosts.together import HostsError
 
 LINGER_S = 4 * watch.PERIOD_S  # until all have heard of the end
@@ -27,20 +29,32 @@ def join(
   """
   # Its own notifier would take SIGTERM from us.
   jax.config.update('jax_enable_preemption_service', False)
+  seconds = START_S * patience
+  # jax would end in pages of C++.
+  late = threading.Timer(
+    seconds,
+    watch.end_here,
+    [f'--distributed: not all processes have come within {seconds:.0f} s'],
+  )
+  late.daemon = True
+  late.start()
   try:
-    jax.distributed.initialize(
-      coordinator_address=address,
-      num_processes=processes,
-      process_id=process,
-      local_device_ids=own_devices(os.environ),
-      initialization_timeout=max(1, int(START_S * patience)),
-    )
-  except (RuntimeError, ValueError) as error:
+    with service.outlives_host_0():
+      jax.distributed.initialize(
+        coordinator_address=address,
+        num_processes=processes,
+        process_id=process,
+        local_device_ids=own_devices(os.environ),
+        initialization_timeout=int(seconds) + 60,
+      )
+  except (RuntimeError, ValueError, LookupError) as error:
+    why = ' '.join(str(error).split())[:300]
     raise HostsError(
-      f'--distributed: {" ".join(str(error).split())[:300]}: give '
-      '--coordinator_address=HOST:PORT --num_processes=N --process_id=I where '
-      'jax does not know the cluster'
+      f'--distributed: {why}: where jax does not know the cluster, all of '
+      '--coordinator_address=HOST:PORT --num_processes=N --process_id=I say it'
     ) from error
+  finally:
+    late.cancel()
   if not together.several():
     return
   mine, n = together.index(), together.count()
@@ -60,16 +74,17 @@ def own_devices(environment) -> list[int] | None:
   """Which of the GPUs that it sees a task of SLURM takes: its share of its
   node's. None, all, anywhere else; jax would take one."""
   seen = environment.get('CUDA_VISIBLE_DEVICES', '')
-  local, tasks = (
-    environment.get(name, '')
-    for name in ('SLURM_LOCALID', 'SLURM_NTASKS_PER_NODE')
-  )
+  local = environment.get('SLURM_LOCALID', '')
+  tasks = environment.get('SLURM_STEP_TASKS_PER_NODE', '')  # as '4(x2)'
   if not (seen and local.isdecimal()):
     return None
-  devices, n = seen.split(','), int(tasks) if tasks.isdecimal() else 1
-  each = max(1, len(devices) // n)
+  count = len(seen.split(','))
+  n = int(re.match('[0-9]*', tasks)[0] or 1)
+  if count < n:  # SLURM has divided them already
+    return list(range(count))
+  each = count // n
   start = int(local) % n * each
-  return list(range(len(devices)))[start : start + each] or None
+  return list(range(start, start + each))
 
 
 def tell_who():
@@ -117,4 +132,5 @@ def finish(code: int) -> int:
   own.over = True
   if together.first():  # it keeps the store that the others still read
     time.sleep(LINGER_S / 2)
+    store.close()
   return code

@@ -1,6 +1,7 @@
 """The key-value store of jax.distributed, in which hosts say JSON.
 
-Host 0 keeps it: when that is gone, every call raises or never returns.
+The server is host 0's (see service): when its machine is gone, a call raises or
+never returns.
 """
 
 import json
@@ -15,6 +16,13 @@ def client():
   from jax._src import distributed
 
   return distributed.global_state.client
+
+
+def close():
+  """Ends the server, on host 0: nobody needs it any more."""
+  from jax._src import distributed
+
+  distributed.global_state.service.shutdown()
 
 
 def put(key: str, value):

@@ -16,6 +16,8 @@ from vae_jax.hosts import store
 
 PERIOD_S = 1.0  # between two signs of life
 SILENT_S = 15.0  # a host of which nothing is heard for so long is gone
+MISSED_S = 3.0  # a host that is waited for, and is silent, is gone sooner
+UNSEEN = {'beat': 0, 'who': 'never seen', 'phase': 'start'}
 # What a phase may take, in times of the patience; another may take for ever, as
 # host 0's drawing and the waiting for it.
 SLOW = ('start', 'data', 'compile', 'restore', 'evaluate', 'save')
@@ -63,15 +65,18 @@ class Watch(threading.Thread):
       try:
         self.say()
         verdict = store.below('verdict').get('line')
-        if self.index == 0 and not verdict:
-          verdict = self.judge(store.below('beat'))
-          if verdict:
-            store.put('verdict/line', verdict)
+        if self.index == 0:
+          verdict = verdict or self.judge(store.below('beat'))
+          store.put('first/0', self.beat)
+        else:
+          verdict = verdict or self.heard_of_first(store.below('first'))
+        if verdict:
+          store.put('verdict/line', verdict)
         failures = 0
       except Exception:
         failures, verdict = failures + 1, None
         if failures > 2 and self.index:
-          verdict = 'host 0, which keeps the others together, is gone'
+          verdict = 'host 0 is gone, and its machine'
       now = self.reached = time.monotonic()
       if now - before > SILENT_S / 2:  # this process itself was stopped
         self.heard = {
@@ -87,7 +92,7 @@ class Watch(threading.Thread):
     while not self.over:
       time.sleep(PERIOD_S)
       if self.index and time.monotonic() - self.reached > 2 * SILENT_S:
-        self.end('host 0, which keeps the others together, does not answer')
+        self.end('host 0 does not answer, nor its machine')
         return
 
   def say(self):
@@ -105,44 +110,58 @@ class Watch(threading.Thread):
       },
     )
 
+  def heard_of_first(self, beats: dict) -> str | None:
+    """Why all must end if host 0, who judges, does not say that it lives."""
+    now, (beat, at) = time.monotonic(), self.heard['0']
+    new = beats.get('0', 0)
+    self.heard['0'] = (new, now) if new != beat else (beat, at)
+    seconds = now - self.heard['0'][1]
+    if seconds <= SILENT_S:
+      return None
+    return gone('0', store.below('beat').get('0', UNSEEN), seconds)
+
   def judge(self, beats: dict) -> str | None:
     """Why all must end, None while they need not."""
     now = time.monotonic()
     for name, (beat, at) in self.heard.items():
-      new = beats.get(name, {}).get('beat', 0)
+      new = beats.get(name, UNSEEN)['beat']
       self.heard[name] = (new, now) if new != beat else (beat, at)
     for name, one in beats.items():
       if one['line']:
         return f'host {name}: {one["line"]}'
-    for name, (_, at) in self.heard.items():
-      if now - at > SILENT_S:
-        one = beats.get(name, {'who': 'never seen', 'phase': 'start'})
-        return (
-          f'host {name} ({one["who"]}) is gone: nothing heard for '
-          f'{now - at:.0f} s, while it was at: {one["phase"]}'
-        )
-    return self.stuck(beats)
-
-  def stuck(self, beats: dict) -> str | None:
-    """The line on the hosts that are behind, if one is later than allowed."""
-    late = [
-      one for one in beats.values() if one['for_s'] > self.limit(one['phase'])
-    ]
-    if not late:
+    silent = {name: now - at for name, (_, at) in self.heard.items()}
+    for name, seconds in silent.items():
+      if seconds > SILENT_S:
+        return gone(name, beats.get(name, UNSEEN), seconds)
+    if all(one['for_s'] <= self.limit(one['phase']) for one in beats.values()):
       return None
-    least = min(one['sequence'] for one in late)
-    names = [
-      k for k, one in beats.items() if one in late and one['sequence'] == least
-    ]
-    one = beats[names[0]]
-    return (
-      f'{"host" if len(names) == 1 else "hosts"} {", ".join(names)} '
-      f'({one["who"]}) stuck for {one["for_s"]:.0f} s at: {one["phase"]}'
-    )
+    least = min(one['sequence'] for one in beats.values())
+    behind = {k: v for k, v in beats.items() if v['sequence'] == least}
+    for name, one in behind.items():
+      if silent[name] > MISSED_S:
+        return gone(name, one, silent[name])
+    return stuck(behind)
 
   def limit(self, phase: str) -> float:
     """Seconds that a phase may take."""
     return self.patience * LIMITS.get(phase, math.inf)
+
+
+def gone(name: str, one: dict, seconds: float) -> str:
+  """The line on a host of which nothing is heard."""
+  return (
+    f'host {name} ({one["who"]}) is gone: nothing heard for {seconds:.0f} s, '
+    f'it was at: {one["phase"]}'
+  )
+
+
+def stuck(behind: dict) -> str:
+  """The line on hosts that live, and do not come to where the others are."""
+  one = next(iter(behind.values()))
+  names = f'host{"s" * (len(behind) > 1)} {", ".join(behind)}'
+  return (
+    f'{names} ({one["who"]}) stuck for {one["for_s"]:.0f} s at: {one["phase"]}'
+  )
 
 
 def end_here(line: str, linger_s: float = 0.0):

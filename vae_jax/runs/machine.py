@@ -93,8 +93,11 @@ def join(asked: dict, mode: str):
     raise Refused(f'--mode={mode} needs one process: leave --distributed out')
   n = whole(given, 'num_processes', 1, 2**20)
   i = whole(given, 'process_id', 0, 2**20 if n is None else n - 1)
+  address = given.get('coordinator_address')
+  if address and not re.fullmatch(r'.+:[0-9]{1,5}', address):
+    raise Refused(f'coordinator_address must be HOST:PORT, not {address!r}')
   patience = whole(given, 'patience', 1, 10**6) or 60
-  hosts.join(given.get('coordinator_address'), n, i, patience)
+  hosts.join(address, n, i, patience)
   hosts.agree('command', command(sys.argv[1:]) | of_jax() | versions())
 
 
