@@ -299,7 +299,9 @@ def benchmark(values):
   name, members, _, data_dir = chosen(values)
   with directory.working(values.workdir, name, 'benchmark-') as workdir:
     rest = workdir, data_dir, STARTED, values.profile
-    show(benchmark.benchmark(name, members, *rest).summary())
+    outcome = benchmark.benchmark(name, members, *rest)
+    if outcome.paths:  # or another host shows them
+      show(outcome.summary())
 
 
 def use(values):

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import jax
 
-from vae_jax import figures
+from vae_jax import figures, hosts
 from vae_jax.config.grid import Member
 from vae_jax.console import say, table
 from vae_jax.runs import directory, plan, settings, throughput
 from vae_jax.runs.plan import Job
 from vae_jax.runs.prepare import Clock
+from vae_jax.training.devices import everywhere
 
 COLUMNS = {
   'steps_per_s': 'steps/s',
@@ -68,7 +69,6 @@ def benchmark(
   """
   out_dir, clock = pathlib.Path(out_dir), Clock(started)
   jobs = [job for m in members for job in plan.jobs([m], data_dir, clock)]
-  out_dir.mkdir(parents=True, exist_ok=True)
   measured = {}
   for i, job in enumerate(jobs):
     label = job.title or name
@@ -81,6 +81,9 @@ def benchmark(
     jax.clear_caches()
   device = settings.described(jobs[0].layout.devices)
   whole = {'experiment': name, 'device': device, 'runs': measured}
+  if not hosts.first():
+    return Benchmark(name, measured, device, [])
+  out_dir.mkdir(parents=True, exist_ok=True)
   paths = [out_dir / 'benchmark.json']
   directory.write_json(paths[0], whole)
   paths += directory.write_pictures(
@@ -95,7 +98,7 @@ def setting(job: Job) -> dict:
   """What a throughput depends on."""
   names = 'batch_size', 'latents', 'steps_per_call', 'precision', 'resident'
   values = {name: getattr(job.ex, name) for name in names}
-  return values | {'devices': len(job.layout.devices)}
+  return values | {'devices': len(everywhere(job.layout.devices))}
 
 
 def roofline(values: dict) -> str:

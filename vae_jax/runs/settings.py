@@ -17,6 +17,7 @@ from vae_jax.console import counted, say
 from vae_jax.data import Batch
 from vae_jax.runs.directory import Refused, write_json
 from vae_jax.training import checkpoint
+from vae_jax.training.devices import everywhere
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
@@ -198,8 +199,8 @@ def _command(name, overrides, data_dir) -> dict:
 
 
 def described(devices) -> str:
-  """'4 x cpu'."""
-  return f'{len(devices)} x {devices[0].device_kind}'
+  """'4 x cpu', of all hosts with as many as these."""
+  return f'{len(everywhere(devices))} x {devices[0].device_kind}'
 
 
 def of_jax() -> dict:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vae_jax import config, networks
+from vae_jax import config, hosts, networks
 from vae_jax.config.experiment import Experiment
 from vae_jax.factors.hyper import Hyper
 from vae_jax.factors.model import PRECISIONS
@@ -105,10 +105,11 @@ def rounds(run: Begun, reached) -> tuple[Begun, Timed]:
   start = time.perf_counter()
   run = called(run)
   state = run.state
-  calls = max(1, round(ROUND_S / (time.perf_counter() - start)))
+  calls = hosts.told(max(1, round(ROUND_S / (time.perf_counter() - start))))
   timed, first = Timed([], [], [], []), time.perf_counter()
   for i in range(ROUNDS):
-    if i >= LEAST_ROUNDS and time.perf_counter() - first > ROUNDS_S:
+    late = time.perf_counter() - first > ROUNDS_S
+    if i >= LEAST_ROUNDS and hosts.told(late):
       break
     fed = sent = 0.0
     start = time.perf_counter()

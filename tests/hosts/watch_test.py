@@ -1,0 +1,137 @@
+import pytest
+
+from vae_jax.hosts import watch
+
+
+@pytest.fixture
+def clock(monkeypatch):
+  """A clock that stands still until it is set."""
+
+  class Clock:
+    now = 100.0
+
+    def monotonic(self):
+      return self.now
+
+    def sleep(self, seconds):
+      self.now += seconds
+
+  clock = Clock()
+  monkeypatch.setattr(watch, 'time', clock)
+  return clock
+
+
+def beat(n, phase='call', seconds=0.0, sequence=5, line=None):
+  return {
+    'beat': n, 'phase': phase, 'for_s': seconds, 'sequence': sequence,
+    'line': line, 'who': 'here',
+  }  # fmt: skip
+
+
+@pytest.fixture
+def judge(clock):
+  """A function (beats of host 0, of host 1, ...) -> the verdict, a second after
+  the one before."""
+  first = watch.Watch(0, 2, 60.0, None)
+
+  def judge(*beats):
+    clock.now += 1
+    return first.judge({str(i): one for i, one in enumerate(beats)})
+
+  return judge
+
+
+def test_hosts_that_live_are_left_alone(judge):
+  for n in range(100):
+    assert judge(beat(n), beat(n, seconds=59.0)) is None
+    assert judge(beat(n, 'draw', 1e6), beat(n, 'after train', 1e6)) is None
+    assert judge(beat(n, 'compile', 599.0), beat(n, 'data', 599.0)) is None
+
+
+def test_a_host_that_is_not_heard_of_is_gone(judge):
+  verdicts = [judge(beat(n), beat(7, 'data')) for n in range(30)]
+  assert verdicts[:15] == [None] * 15
+  assert verdicts[-1].startswith('host 1 (here) is gone: nothing heard for ')
+  assert verdicts[-1].endswith('it was at: data')
+
+
+def test_a_host_that_never_came_is_named(judge):
+  verdicts = [judge(beat(n)) for n in range(30)]
+  assert verdicts[-1].startswith('host 1 (never seen) is gone')
+
+
+def test_what_a_host_says_of_its_own_end_is_told(judge):
+  assert judge(beat(1), beat(1, line='no disk')) == 'host 1: no disk'
+
+
+@pytest.mark.parametrize(
+  ('phase', 'limit'), [('call', 60), ('examples', 60), ('data', 600)]
+)
+def test_a_host_that_is_behind_is_stuck(phase, limit, judge):
+  one, other = beat(1, 'after data', 1e3, 6), beat(1, phase, limit - 1.0)
+  assert judge(one, other) is None
+  line = judge(beat(2, 'call', 3.0, 6), beat(2, phase, limit + 1.0))
+  assert line == f'host 1 (here) stuck for {limit + 1} s at: {phase}'
+
+
+def test_not_who_waits_is_stuck_but_who_is_behind(judge):
+  late = beat(1, 'call', 61.0, 6)
+  line = judge(late, beat(1, 'draw', 50.0, 5))
+  assert line == 'host 1 (here) stuck for 50 s at: draw'
+  line = judge(beat(2, 'call', 61.0), beat(2, 'call', 61.0))
+  assert line == 'hosts 0, 1 (here) stuck for 61 s at: call'
+
+
+def test_a_silent_host_that_is_waited_for_is_gone_sooner(judge):
+  for n in range(6):
+    line = judge(beat(n, 'call', 56.0 + n, 6), beat(1, 'examples', 1.0, 5))
+    if line:
+      break
+  assert n == 5 and line.startswith(
+    'host 1 (here) is gone: nothing heard for 5'
+  )
+
+
+def test_others_judge_host_0(clock, monkeypatch):
+  other = watch.Watch(1, 2, 60.0, None)
+  monkeypatch.setattr(watch.store, 'below', lambda key: {'0': beat(3, 'save')})
+  verdicts = []
+  for _ in range(20):
+    clock.now += 1
+    verdicts.append(other.heard_of_first({'0': 3}))
+  assert verdicts[:15] == [None] * 15
+  assert verdicts[-1].startswith('host 0 (here) is gone: nothing heard for ')
+
+
+def test_a_verdict_ends_a_host_and_is_told_to_the_others(clock, monkeypatch):
+  said, ends = {}, []
+  monkeypatch.setattr(watch.store, 'put', said.__setitem__)
+  monkeypatch.setattr(
+    watch.store,
+    'below',
+    lambda key: {'line': 'host 1: no disk'} if key == 'verdict' else {},
+  )
+  watch.Watch(1, 2, 60.0, ends.append).run()
+  assert ends == ['host 1: no disk']
+  assert said['verdict/line'] == 'host 1: no disk'
+  assert said['beat/1']['beat'] == 1
+
+
+def test_without_the_store_a_host_ends_by_itself(clock, monkeypatch):
+  def gone(*_):
+    raise RuntimeError('UNAVAILABLE')
+
+  monkeypatch.setattr(watch.store, 'put', gone)
+  ends = []
+  watch.Watch(1, 2, 60.0, ends.append).run()
+  assert ends == ['host 0 is gone, and its machine']
+
+
+def test_marks_count_only_where_there_is_a_watch(monkeypatch):
+  before = watch.Now.sequence
+  watch.mark('data')
+  assert watch.Now.sequence == before
+  monkeypatch.setattr(watch.Now, 'thread', object())
+  monkeypatch.setattr(watch.Now, 'sequence', 3)
+  watch.mark('data')
+  assert (watch.Now.sequence, watch.Now.phase) == (4, 'data')
