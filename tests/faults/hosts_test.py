@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,12 @@ import time
 
 import pytest
 
+from vae_jax.hosts import joined
+
+pytestmark = pytest.mark.skipif(
+  not joined.named(),
+  reason='the name of this machine has no address, which gloo needs',
+)
 HOST = pathlib.Path(__file__).with_name('host.py')
 TINY = (
   '--experiment=vae', '--set=network.widths=(8,)', '--steps=60',
@@ -21,15 +28,19 @@ TINY = (
 WITHIN_S = 60
 
 
-def started(run_dir, flags=TINY, hosts=2, happens=None, patience=20):
+def started(
+  run_dir, flags=TINY, hosts=2, happens=None, patience=20, wires=None
+):
   """The processes of so many hosts, `happens` is (rank, what)."""
   with socket.socket() as free:
     free.bind(('127.0.0.1', 0))
-    address = f'127.0.0.1:{free.getsockname()[1]}'
-  children = []
+    port = free.getsockname()[1]
+  address, children = f'{wires.first if wires else "127.0.0.1"}:{port}', []
   for i in range(hosts):
     what = happens[1] if happens and happens[0] == i else 'nothing'
-    command = [sys.executable, str(HOST), what, *flags, f'--workdir={run_dir}']
+    command = ['ip', 'netns', 'exec', wires.names[i]] if wires else []
+    command += [sys.executable, str(HOST), what, *flags]
+    command += [f'--workdir={run_dir}']
     if hosts > 1:
       command += ['--distributed', f'--coordinator_address={address}']
       command += [f'--patience={patience}']
@@ -183,3 +194,68 @@ def test_a_sweep_over_hosts_is_that_of_one(tmp_path):
       [{k: v for k, v in row.items() if not k.endswith('_s')} for row in rows]
     )
   assert tables[0] == tables[1] == tables[2]
+
+
+class Wires:
+  """Two network namespaces with a cable between them."""
+
+  first = '10.77.0.1'
+
+  def __init__(self):
+    self.names = [f'vae{os.getpid()}{side}' for side in 'ab']
+    a, b = self.names
+    self.etc = [pathlib.Path('/etc/netns', name) for name in self.names]
+    for i, name in enumerate(self.names):
+      self.etc[i].mkdir(parents=True)
+      line = f'127.0.0.1 localhost\n10.77.0.{i + 1} {socket.gethostname()}\n'
+      (self.etc[i] / 'hosts').write_text(line)
+      ip('netns', 'add', name)
+    ip('link', 'add', 'cable', 'netns', a, 'type', 'veth', 'peer', 'cable',
+       'netns', b)  # fmt: skip
+    for i, name in enumerate(self.names):
+      ip('-n', name, 'addr', 'add', f'10.77.0.{i + 1}/24', 'dev', 'cable')
+      for device in ('lo', 'cable'):
+        ip('-n', name, 'link', 'set', device, 'up')
+
+  def cut(self):
+    ip('-n', self.names[1], 'link', 'set', 'cable', 'down')
+
+  def away(self):
+    for name, etc in zip(self.names, self.etc, strict=True):
+      subprocess.run(['ip', 'netns', 'del', name], check=False)
+      shutil.rmtree(etc, ignore_errors=True)
+
+
+def ip(*words):
+  subprocess.run(['ip', *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def wires():
+  """The Wires, where this machine lets us have them."""
+  made = None
+  try:
+    made = Wires()
+    yield made
+  except (OSError, subprocess.CalledProcessError) as error:
+    pytest.skip(f'no network namespaces here: {error}')
+  finally:
+    if made:
+      made.away()
+
+
+@pytest.mark.faults
+def test_a_cut_cable_ends_both_sides(wires, tmp_path):
+  flags = *TINY[:2], '--steps=100000', *TINY[3:]
+  children = started(tmp_path / 'run', flags, wires=wires)
+  log = tmp_path / 'run' / 'metrics.jsonl'
+  while not (log.exists() and len(log.read_text().splitlines()) > 2):
+    assert all(child.poll() is None for child in children)
+    time.sleep(0.2)
+  wires.cut()
+  began = time.monotonic()
+  found = ended(children)
+  assert time.monotonic() - began < WITHIN_S
+  for i, (code, err) in enumerate(found):
+    assert code and len(errors(err)) == 1, err
+    assert f'host {1 - i}' in errors(err)[0]

@@ -83,6 +83,13 @@ def test_what_only_one_has_is_a_difference(meeting):
   assert "--beta is ['4'] on host 1 and None on host 0" in str(meeting(f)[0])
 
 
+def test_a_name_without_an_address_is_noticed(monkeypatch):
+  monkeypatch.setattr(joined.socket, 'gethostname', lambda: 'localhost')
+  assert joined.named()
+  monkeypatch.setattr(joined.socket, 'gethostname', lambda: 'no.such.invalid')
+  assert not joined.named()
+
+
 def test_one_process_alone_waits_for_nobody():
   tree = {'x': np.arange(3), 'key': jax.random.key_data(jax.random.key(0))}
   assert not hosts.several() and hosts.first()

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import socket
 import threading
 import time
 
@@ -27,6 +28,11 @@ def join(
   The three are found by jax where it knows the cluster: TPU pods, SLURM, Open
   MPI, Kubernetes. HostsError in one line if the others do not come.
   """
+  if not named():
+    console.say(
+      f'note: {socket.gethostname()}, as this machine is called, has no '
+      'address, which collectives of CPUs need: give it one in /etc/hosts'
+    )
   # Its own notifier would take SIGTERM from us.
   jax.config.update('jax_enable_preemption_service', False)
   seconds = START_S * patience
@@ -64,6 +70,14 @@ def join(
   if mine:
     console.mute()
   tell_who()
+
+
+def named() -> bool:
+  """Whether the name of this machine has an address."""
+  try:
+    return bool(socket.getaddrinfo(socket.gethostname(), None))
+  except OSError:
+    return False
 
 
 def _end_first(line: str):
