@@ -22,9 +22,10 @@ def clock(monkeypatch):
 
 
 def beat(n, phase='call', seconds=0.0, sequence=5, line=None):
+  limit_s = {'call': 60, 'examples': 60, 'data': 600, 'compile': 600}
   return {
     'beat': n, 'phase': phase, 'for_s': seconds, 'sequence': sequence,
-    'line': line, 'who': 'here',
+    'limit_s': limit_s.get(phase), 'line': line, 'who': 'here',
   }  # fmt: skip
 
 
@@ -125,6 +126,26 @@ def test_without_the_store_a_host_ends_by_itself(clock, monkeypatch):
   ends = []
   watch.Watch(1, 2, 60.0, ends.append).run()
   assert ends == ['host 0 is gone, and its machine']
+
+
+def test_a_call_may_take_longer_where_calls_are_long(clock, monkeypatch):
+  for name, value in vars(watch.Now).items():
+    if not name.startswith('__'):
+      monkeypatch.setattr(watch.Now, name, value)
+  watch.Now.thread, watch.Now.longest_s = object(), 0.0
+  limit = watch.limit_s
+  assert limit('draw', 60.0) is None and limit('after data', 60.0) is None
+  assert limit('data', 60.0) == limit('call', 60.0) == 600
+  watch.mark('call')
+  clock.now += 4
+  watch.mark('examples')
+  assert limit('call', 60.0) == limit('examples', 60.0) == 60
+  watch.mark('call')
+  clock.now += 30
+  watch.mark('evaluate')
+  clock.now += 500
+  watch.mark('call')
+  assert limit('call', 60.0) == 150 and limit('data', 60.0) == 600
 
 
 def test_marks_count_only_where_there_is_a_watch(monkeypatch):

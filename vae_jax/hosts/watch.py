@@ -5,7 +5,6 @@ jax alone ends the others of a dead process after its heartbeat, with pages of
 its own, and never notices one that lives and is stuck.
 """
 
-import math
 import os
 import socket
 import sys
@@ -18,27 +17,36 @@ PERIOD_S = 1.0  # between two signs of life
 SILENT_S = 15.0  # a host of which nothing is heard for so long is gone
 MISSED_S = 3.0  # a host that is waited for, and is silent, is gone sooner
 UNSEEN = {'beat': 0, 'who': 'never seen', 'phase': 'start'}
-# What a phase may take, in times of the patience; another may take for ever, as
-# host 0's drawing and the waiting for it.
-SLOW = ('start', 'data', 'compile', 'restore', 'evaluate', 'save')
-LIMITS = {'call': 1.0, 'examples': 1.0, **dict.fromkeys(SLOW, 10.0)}
+# A phase of these may take the patience, or five times as long as it ever took;
+# the first of them, and what is slow, ten times the patience. Another may take
+# for ever, as host 0's drawing and the waiting for it.
+QUICK = 'call', 'examples'
+SLOW = 'start', 'data', 'compile', 'restore', 'evaluate', 'save'
+MORE, AGAIN = 10.0, 5.0
 
 
 class Now:
   """What this host does, by its main thread's word."""
 
   sequence, phase, since = 0, 'start', time.monotonic()
-  thread = None
+  longest_s, thread = 0.0, None
 
 
 def mark(phase: str):
   """Says what the main thread does from here on: 'call', 'compile', ..."""
-  if Now.thread:
-    Now.sequence, Now.phase, Now.since = (
-      Now.sequence + 1,
-      phase,
-      time.monotonic(),
-    )
+  if not Now.thread:
+    return
+  now = time.monotonic()
+  if Now.phase in QUICK:
+    Now.longest_s = max(Now.longest_s, now - Now.since)
+  Now.sequence, Now.phase, Now.since = Now.sequence + 1, phase, now
+
+
+def limit_s(phase: str, patience: float) -> float | None:
+  """Seconds that a phase of this host may take, None: for ever."""
+  if phase in QUICK and Now.longest_s:
+    return max(patience, AGAIN * Now.longest_s)
+  return MORE * patience if phase in QUICK + SLOW else None
 
 
 class Watch(threading.Thread):
@@ -105,6 +113,7 @@ class Watch(threading.Thread):
         'sequence': Now.sequence,
         'phase': Now.phase,
         'for_s': time.monotonic() - Now.since,
+        'limit_s': limit_s(Now.phase, self.patience),
         'line': self.line,
         'who': f'{socket.gethostname()}, process {os.getpid()}',
       },
@@ -133,7 +142,7 @@ class Watch(threading.Thread):
     for name, seconds in silent.items():
       if seconds > SILENT_S:
         return gone(name, beats.get(name, UNSEEN), seconds)
-    if all(one['for_s'] <= self.limit(one['phase']) for one in beats.values()):
+    if not any(map(late, beats.values())):
       return None
     least = min(one['sequence'] for one in beats.values())
     behind = {k: v for k, v in beats.items() if v['sequence'] == least}
@@ -142,9 +151,10 @@ class Watch(threading.Thread):
         return gone(name, one, silent[name])
     return stuck(behind)
 
-  def limit(self, phase: str) -> float:
-    """Seconds that a phase may take."""
-    return self.patience * LIMITS.get(phase, math.inf)
+
+def late(one: dict) -> bool:
+  """Whether a host's phase takes longer than it may."""
+  return one['limit_s'] is not None and one['for_s'] > one['limit_s']
 
 
 def gone(name: str, one: dict, seconds: float) -> str:
