@@ -117,7 +117,7 @@ def attempt(argv: list[str]) -> int:
 def dispatch(argv: list[str]) -> int:
   """Parses the flags and does what they ask; the exit code."""
   from vae_jax.config.help import USES
-  from vae_jax.runs import machine
+  from vae_jax.runs import bucket, machine
 
   flags = parse(argv)
   if flags.help:
@@ -130,12 +130,13 @@ def dispatch(argv: list[str]) -> int:
     {name: flags[name].value for name in machine.SEVERAL}, flags.mode
   )
   machine.check_jax()
-  if flags.mode in USES:
-    use(flags)
-  elif flags.mode == 'benchmark':
-    benchmark(flags)
-  else:
-    return run(flags)
+  with bucket.copied(flags.workdir) as flags.workdir:
+    if flags.mode in USES:
+      use(flags)
+    elif flags.mode == 'benchmark':
+      benchmark(flags)
+    else:
+      return run(flags)
   return 0
 
 
@@ -324,7 +325,7 @@ def use(values):
 
 def complain(error):
   """The one line of an error, which other hosts hear too."""
-  line = ' '.join(str(error).split())
+  line = console.named(' '.join(str(error).split()))
   print(f'error: {line}', file=sys.stderr)
   told(line)
 

@@ -105,3 +105,16 @@ def test_in_a_thread_nothing_is_taken_over():
   thread.start()
   thread.join()
   assert found == [False]
+
+
+def test_a_signal_does_not_stop_what_a_command_must_do_at_its_end(monkeypatch):
+  done = []
+  with signals.remembered():
+    with pytest.raises(signals.Stop):
+      try:
+        os.kill(os.getpid(), signal.SIGTERM)
+      finally:
+        with signals.finishing():
+          os.kill(os.getpid(), signal.SIGTERM)
+          done.append('brought')
+  assert done == ['brought']

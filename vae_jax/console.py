@@ -65,11 +65,26 @@ def guard():
   sys.stderr = Unfailing(sys.stderr)
 
 
+_called = {}
+
+
+def call(path, name: str | None):
+  """From now on this path is shown under this name; None: as it is."""
+  _called[str(path)] = str(path) if name is None else name
+
+
+def named(text: str) -> str:
+  """The text with the names of the paths that have one."""
+  for path, name in _called.items():
+    text = text.replace(path, name)
+  return text
+
+
 def show(text: str):
   """A result for stdout. Lost if nobody reads it, else an OSError that names
   where it could not be written."""
   try:
-    print(text, flush=True)
+    print(named(str(text)), flush=True)
   except BrokenPipeError as error:
     raise Lost from error
   except OSError as error:
@@ -88,7 +103,7 @@ def leave(code: int):
 
 def say(line: str):
   """A line for the user on stderr, above any bar."""
-  _console().print(line, soft_wrap=True)
+  _console().print(named(line), soft_wrap=True)
   sys.stderr.flush()
 
 

@@ -117,3 +117,14 @@ def held():
   finally:
     _Remembered.held -= 1
   _check()
+
+
+@contextlib.contextmanager
+def finishing():
+  """No signal, one that has come before neither, stops what is done in here:
+  what a command must do at its end, whatever ended it."""
+  _Remembered.held += 1
+  try:
+    yield
+  finally:
+    _Remembered.held -= 1

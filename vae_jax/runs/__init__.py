@@ -1,6 +1,7 @@
 """Runs on the host, from a command's members to results on disk.
 
 directory   every file of a run directory but its settings, log and checkpoints
+bucket      a work directory in a bucket: a copy that is kept alike
 settings    config.json: what a run is, and what it was made with
 machine     what jax is told, and what this machine lets it do
 prepare     that a run can start, and its state before the first step
