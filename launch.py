@@ -25,7 +25,6 @@ if __name__ == '__main__':  # before anything that takes its time
   signals.catch()
 
 import ast
-import os
 import pathlib
 import pkgutil
 import time
@@ -145,7 +144,6 @@ def parse(argv: list[str]):
   from absl import flags
 
   from vae_jax.config import help
-  from vae_jax.config.help import FLAGS, MODES, SWITCHED
 
   values = help.define(flags, flags.FlagValues())
   try:
@@ -156,23 +154,7 @@ def parse(argv: list[str]):
     raise UsageError(str(error)) from error
   if rest:
     raise UsageError(f'unexpected {rest[0]!r}: flags look like --name=value')
-  for name in FLAGS.keys() - {'set', 'help', *SWITCHED}:
-    given = values[name].value
-    texts = given if isinstance(given, list) else [given or 'none']
-    if not all(map(str.strip, texts)) or given == '':
-      raise UsageError(f'--{name}= needs a value: {FLAGS[name]}')
-  # No shell does it behind a '='.
-  for name in ('workdir', 'data_dir', 'output'):
-    if values[name].value:
-      values[name].value = os.path.expanduser(values[name].value)
-  values.input = list(map(os.path.expanduser, values.input))
-  if values.profile and values.mode != 'benchmark':
-    raise UsageError('--profile goes with --mode=benchmark')
-  if values.mode not in MODES:
-    raise UsageError(
-      f'--mode must be one of {", ".join(MODES)}, not {values.mode!r}'
-      f'{nearest(values.mode, MODES)}'
-    )
+  help.check(values)
   return values
 
 

@@ -1,8 +1,10 @@
 """The fields of an experiment as the text of --help."""
 
+import os
 import textwrap
 
 from vae_jax.config import lookup
+from vae_jax.config.declared import ConfigError
 from vae_jax.config.experiment import (
   RATES,
   SHORT,
@@ -89,6 +91,27 @@ def define(absl_flags, values):
     'help', False, FLAGS['help'], short_name='h', flag_values=values
   )
   return values
+
+
+def check(values):
+  """ConfigError if a flag of ours that is given has no value, or --mode none of
+  its own; a ~ behind a '=', which no shell does, becomes the user's home."""
+  for name in FLAGS.keys() - {'set', 'help', *SWITCHED}:
+    given = values[name].value
+    texts = given if isinstance(given, list) else [given or 'none']
+    if not all(map(str.strip, texts)) or given == '':
+      raise ConfigError(f'--{name}= needs a value: {FLAGS[name]}')
+  for name in ('workdir', 'data_dir', 'output'):
+    if values[name].value:
+      values[name].value = os.path.expanduser(values[name].value)
+  values.input = list(map(os.path.expanduser, values.input))
+  if values.profile and values.mode != 'benchmark':
+    raise ConfigError('--profile goes with --mode=benchmark')
+  if values.mode not in MODES:
+    raise ConfigError(
+      f'--mode must be one of {", ".join(MODES)}, not {values.mode!r}'
+      f'{nearest(values.mode, MODES)}'
+    )
 
 
 def text(examples: str, ex: Experiment, name: str | None) -> str:
