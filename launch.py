@@ -24,16 +24,14 @@ if __name__ == '__main__':  # before anything that takes its time
   console.guard()
   signals.catch()
 
-import ast
 import pathlib
-import pkgutil
 import time
 from typing import NamedTuple
 
-from vae_jax.console import Lost, nearest, show
+import experiments
+from vae_jax.console import Lost, show
 
 STARTED = time.perf_counter()
-ROOT = pathlib.Path(__file__).resolve().parent
 
 
 class UsageError(Exception):
@@ -45,7 +43,7 @@ def main(argv: list[str]) -> int:
   stopped by signal n, which 141 is if nobody reads its results."""
   try:
     if argv[1:] == ['--list']:  # without waiting for jax
-      show(listing())
+      show(experiments.listing())
       return 0
     return attempt(argv)
   except Lost:
@@ -123,7 +121,7 @@ def dispatch(argv: list[str]) -> int:
     show(usage(flags))
     return 0
   if flags.list:
-    show(listing())
+    show(experiments.listing())
     return 0
   machine.join(
     {name: flags[name].value for name in machine.SEVERAL}, flags.mode
@@ -158,42 +156,14 @@ def parse(argv: list[str]):
   return values
 
 
-def experiments() -> dict[str, str]:
-  """Name -> first line of its docstring, of every file in experiments/."""
-  found = {}
-  for module in pkgutil.iter_modules([str(ROOT / 'experiments')]):
-    source = (ROOT / 'experiments' / f'{module.name}.py').read_text('utf-8')
-    document = ast.get_docstring(ast.parse(source)) or '(no docstring)'
-    found[module.name] = document.splitlines()[0]
-  return found
-
-
-def listing() -> str:
-  """One line per experiment."""
-  known, width = experiments(), max(map(len, experiments()))
-  return '\n'.join(f'{name:<{width}}  {line}' for name, line in known.items())
-
-
 def usage(values) -> str:
   """The text of --help, with the defaults of --experiment if one is given."""
   from vae_jax import config
   from vae_jax.config import help
 
-  ex = load(values.experiment) if values.experiment else config.Experiment()
-  return help.text(__doc__, ex, values.experiment)
-
-
-def load(name: str):
-  """The experiment of this name; UsageError naming the nearest."""
-  import importlib
-
-  known = experiments()
-  if name not in known:
-    raise UsageError(
-      f'unknown experiment {name!r}{nearest(name, known)}: '
-      f'there are {", ".join(known)}'
-    )
-  return importlib.import_module(f'experiments.{name}').experiment
+  name = values.experiment
+  ex = experiments.load(name) if name else config.Experiment()
+  return help.text(__doc__, ex, name)
 
 
 def overrides(values) -> list[str]:
@@ -229,12 +199,18 @@ def chosen(values) -> Chosen:
   before = (values.workdir and config_of(values.workdir)) or {}
   name = values.experiment or before.get('experiment')
   if not name:
-    raise UsageError(f'--experiment is needed: {", ".join(experiments())}')
+    raise UsageError(
+      f'--experiment is needed: {", ".join(experiments.known())}'
+    )
   if name != before.get('experiment', name):
     raise UsageError(
       f'{values.workdir} holds a run of {before["experiment"]!r}, not {name!r}'
     )
-  ex, new, old = load(name), overrides(values), before.get('overrides', [])
+  ex, new, old = (
+    experiments.load(name),
+    overrides(values),
+    before.get('overrides', []),
+  )
   # The same command again says nothing new.
   changes = old if new and old[-len(new) :] == new else old + new
   members = grid.members(ex, changes)

@@ -51,7 +51,7 @@ def test_a_gradient_that_is_wrong_in_one_parameter_is_seen():
 
 @pytest.mark.slow
 def test_every_step_waits_for_nothing_where_it_is_compiled_for_a_gpu():
-  for name, ex in same.experiments(small=False).items():
+  for name, ex in same.chosen(small=False).items():
     lowered = census.lowered(ex, lowering_platforms=('cuda',))
     assert census.undecided(lowered) == [], name
 

@@ -12,7 +12,7 @@ import os
 import jax
 import numpy as np
 
-import launch
+import experiments
 from vae_jax import data, training
 from vae_jax.training.step import step_gradients
 
@@ -27,15 +27,15 @@ TOLERANCE = {
 }
 
 
-def experiments(small: bool) -> dict:
+def chosen(small: bool) -> dict:
   """Every experiment by its name; two if small."""
-  names = ('vae', 'sparse_autoencoder') if small else launch.experiments()
-  return {name: launch.load(name) for name in names}
+  names = ('vae', 'sparse_autoencoder') if small else experiments.known()
+  return {name: experiments.load(name) for name in names}
 
 
 def rows(flags):
   """One row an experiment: the differences in each precision."""
-  for name, ex in experiments(flags.small).items():
+  for name, ex in chosen(flags.small).items():
     yield name, functools.partial(row, ex)
 
 

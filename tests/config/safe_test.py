@@ -3,14 +3,14 @@ import importlib
 
 import pytest
 
-import launch
+import experiments
 from vae_jax import networks
 from vae_jax.config import ConfigError, Experiment, grid, lookup
 from vae_jax.config.safe import checked
 from vae_jax.factors import views
 
 
-@pytest.mark.parametrize('name', sorted(launch.experiments()))
+@pytest.mark.parametrize('name', sorted(experiments.known()))
 def test_every_experiment_could_be_asked_for(name):
   ex = importlib.import_module(f'experiments.{name}').experiment
   assert checked(ex) == ex
