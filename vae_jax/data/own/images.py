@@ -1,5 +1,6 @@
-"""folder:PATH: the user's own PNG and JPEG images, class = subfolder."""
+"""folder:PATH: the user's own images, class = subfolder."""
 
+import collections
 import concurrent.futures
 import os
 import pathlib
@@ -7,22 +8,68 @@ import warnings
 
 import numpy as np
 
+from vae_jax.console import listed, say
 from vae_jax.data.batch import Batch, DataError, check_file, checked
 from vae_jax.data.split import divided
 
-SUFFIXES = ('.png', '.jpg', '.jpeg')
+SUFFIXES = (
+  *('.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff', '.gif'),
+)
+FORMATS = 'PNG', 'JPEG', 'WEBP', 'BMP', 'TIFF', 'GIF'
+# Folders of these names, side by side, are splits and no classes.
+TRAIN = ('train', 'training')
+TESTS = ('test', 'testing', 'val', 'valid', 'validation')
 # One image of more pixels than this is a mistake or a decompression bomb.
 MOST_PIXELS = 2**24
-CHANNELS = {'1': 1, 'L': 1, 'RGB': 3, 'P': 3}
+CHANNELS = {'1': 1, 'L': 1, 'LA': 1, 'RGB': 3, 'RGBA': 3, 'P': 3}
+ALPHA = 'LA', 'RGBA'
 
 
 def folder(path: str) -> dict[str, Batch]:
   """The images below PATH, all of one size, grey or colour.
 
-  About a tenth of them, by a hash of their names, is the test split. Raises
-  DataError naming the file that does not fit.
+  Folders train/ and test/, or val/, in it are its splits; else about a tenth of
+  all, by a hash of their names, is the test split. Raises DataError naming the
+  file that does not fit.
   """
-  return divided(*whole(path), pathlib.Path(path).expanduser())
+  root = pathlib.Path(path).expanduser()
+  batch, names = whole(path)
+  tops = splits_of(names)
+  if tops:
+    top_N = np.array([name.partition('/')[0] for name in names])
+    splits = {
+      split: batch.take(np.flatnonzero(top_N == top))
+      for split, top in tops.items()
+    }
+  else:
+    splits = divided(batch, names, root)
+  tell_of_empty_classes(splits['train'], root)
+  return splits
+
+
+def tell_of_empty_classes(train: Batch, root):
+  """A note on classes of which there is no image to train on."""
+  if train.label is None:
+    return
+  count = np.bincount(train.label, minlength=len(train.classes))
+  empty = [train.classes[i] for i in np.flatnonzero(count == 0)]
+  if empty:
+    say(f'note: {root}: no image to train on is of {listed(empty, "and")}')
+
+
+def splits_of(names: list[str]) -> dict[str, str]:
+  """Split -> its folder, {} where the images lie in other folders than those of
+  splits; of test and val the former is the test split."""
+  tops = {name.partition('/')[0] for name in names if '/' in name}
+  train = [top for top in tops if top.lower() in TRAIN]
+  tests = sorted(
+    (top for top in tops if top.lower() in TESTS),
+    key=lambda top: TESTS.index(top.lower()),
+  )
+  if len(train) != 1 or len(tests) not in (1, 2) or len(tops) > 1 + len(tests):
+    return {}
+  names = ('train', 'test', 'validation')[: 1 + len(tests)]
+  return dict(zip(names, train + tests, strict=True))
 
 
 def whole(path: str) -> tuple[Batch, list[str]]:
@@ -31,6 +78,15 @@ def whole(path: str) -> tuple[Batch, list[str]]:
   files = image_files(root)
   names = [file.relative_to(root).as_posix() for file in files]
   x_NP, shape = decoded(files)
+  batch, inside = Batch(x_NP, None, shape=shape), names
+  if splits_of(names):
+    inside = [name.partition('/')[2] for name in names]
+  return checked(with_classes(batch, inside, root)), names
+
+
+def with_classes(batch: Batch, names: list[str], root) -> Batch:
+  """The batch with the first folder of each name as its class, if they have
+  any; DataError if only some have."""
   folders = [name.partition('/')[0] for name in names if '/' in name]
   if folders and len(folders) < len(names):
     loose = next(name for name in names if '/' not in name)
@@ -38,31 +94,43 @@ def whole(path: str) -> tuple[Batch, list[str]]:
       f'{root} holds {loose} beside the class folder {folders[0]}: either all '
       'images or none lie in subfolders'
     )
-  classes, label = (), None
-  if folders:
-    classes, label = np.unique(folders, return_inverse=True)
-    label = label.astype(np.int32)
-  batch = Batch(x_NP, label, shape=shape, classes=tuple(map(str, classes)))
-  return checked(batch), names
+  if not folders:
+    return batch.replace(label=None, classes=())
+  classes, label = np.unique(folders, return_inverse=True)
+  classes = tuple(map(str, classes))
+  return batch.replace(label=label.astype(np.int32), classes=classes)
 
 
 def image_files(root: pathlib.Path) -> list[pathlib.Path]:
-  """Every image below root, in the order of their names; DataError if none."""
+  """Every image below root, in the order of their names, links followed; says
+  what else is passed over. DataError if there is none, or a link to a folder
+  that it lies in."""
   if not root.is_dir():
     wrong = 'is not a folder' if root.exists() else 'does not exist'
     raise DataError(f'folder:{root} {wrong}')
-  files = []
+  files, others, above = [], collections.Counter(), {}
   # Not Path.rglob, which passes over what it may not read.
-  for parent, below, names in os.walk(root, onerror=_refuse):
+  for parent, below, names in os.walk(root, onerror=_refuse, followlinks=True):
     below[:] = [name for name in below if not name.startswith('.')]
-    files += [
-      pathlib.Path(parent, name)
-      for name in names
-      if name.lower().endswith(SUFFIXES) and not name.startswith('.')
-    ]
+    above[parent] = above.get(os.path.dirname(parent), ()) + (_place(parent),)
+    if above[parent][-1] in above[parent][:-1]:
+      raise DataError(f'{parent} is a link to a folder that it lies in')
+    for name in names:
+      if name.lower().endswith(SUFFIXES) and not name.startswith('.'):
+        files.append(pathlib.Path(parent, name))
+      elif not name.startswith('.'):
+        others[os.path.splitext(name)[1].lower() or 'without an ending'] += 1
+  if files and others:
+    parts = [f'{n} {ending}' for ending, n in others.most_common()]
+    say(f'note: {root}: passed over {listed(parts, "and")}')
   if not files:
     raise DataError(f'{root} holds no {", ".join(SUFFIXES)} images')
   return sorted(files)
+
+
+def _place(folder: str) -> tuple[int, int]:
+  stat = os.stat(folder)
+  return stat.st_dev, stat.st_ino
 
 
 def _refuse(error: OSError):
@@ -99,22 +167,37 @@ def _decoded(files):
 
 def pixels_of(file: pathlib.Path, like=None) -> np.ndarray:
   """One image: uint8 [H, W, C]; DataError if it cannot be or is not `like`
-  another, (file, shape), which is looked at before anything is decoded."""
+  another, (file, shape)."""
   try:
     with opened(file) as image:
-      shape = (image.height, image.width, channels(file, image))
-      if like and shape != like[1]:
-        raise DataError(
-          f'images must be of one size, but {like[0]} is '
-          f'{size_in_words(like[1])} and {file} is {size_in_words(shape)}'
-        )
-      mode = 'L' if shape[2] == 1 else 'RGB'
-      return np.asarray(image.convert(mode)).reshape(shape)
+      x_HWC = upright(file, image)
   # Pillow's plugins raise about anything on a broken file.
   except (OSError, SyntaxError, ValueError, IndexError, EOFError) as error:
     if isinstance(error, DataError) or isinstance(error, PermissionError):
       raise
     raise DataError(f'{file} is corrupt or truncated: {error}') from error
+  if like and x_HWC.shape != like[1]:
+    raise DataError(
+      f'images must be of one size, but {like[0]} is '
+      f'{size_in_words(like[1])} and {file} is {size_in_words(x_HWC.shape)}'
+    )
+  return x_HWC
+
+
+def upright(file, image) -> np.ndarray:
+  """The pixels as they are to be seen: uint8 [H, W, C]; DataError if some are
+  transparent."""
+  from PIL import ImageOps
+
+  count = channels(file, image)
+  image = ImageOps.exif_transpose(image)
+  if image.mode in ALPHA and image.getchannel('A').getextrema()[0] < 255:
+    raise DataError(
+      f'{file} is {image.mode}, and some of it transparent: 8-bit grey or RGB '
+      'is expected'
+    )
+  x = np.asarray(image.convert('L' if count == 1 else 'RGB'))
+  return x.reshape(*x.shape[:2], count)
 
 
 def opened(file: pathlib.Path):
@@ -123,10 +206,10 @@ def opened(file: pathlib.Path):
 
   check_file(file)
   try:
-    image = Image.open(file, formats=['PNG', 'JPEG'])
+    image = Image.open(file, formats=FORMATS)
   except UnidentifiedImageError as error:
     empty = ' (it is empty)' if file.stat().st_size == 0 else ''
-    raise DataError(f'{file} is no PNG or JPEG image{empty}') from error
+    raise DataError(f'{file} is no image{empty}') from error
   except (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
