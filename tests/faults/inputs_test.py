@@ -90,8 +90,14 @@ def test_a_workdir_that_cannot_be_is_one_line(
     (['--mode=embed', '--workdir=run', '--input=empty'], 'holds no .png'),
     (['--mode=embed', '--workdir=run', '--input=file'], 'is not a folder'),
     (['--mode=embed', '--workdir=run', '--input=text.npz'], 'is no npz file'),
-    (['--mode=embed', '--workdir=run', '--input=small.npz'], 'not 9x9x1'),
-    (['--mode=reconstruct', '--workdir=run', '--input=small'], 'not 9x9x1'),
+    (
+      ['--mode=embed', '--workdir=run', '--input=small.npz'],
+      'not [3, 9, 9, 1]',
+    ),
+    (
+      ['--mode=reconstruct', '--workdir=run', '--input=small'],
+      'not [1, 9, 9, 1]',
+    ),
     (['--mode=embed', '--workdir=run', '--input=pipes'], 'is not a file'),
     (['--mode=embed', '--workdir=run', '--input=zeros'], 'is not a file'),
     (['--mode=embed', '--workdir=run', '--input=lost'], 'leads nowhere'),

@@ -25,6 +25,44 @@ def test_a_reconstruction_is_the_decoded_mean_code(trained):
   np.testing.assert_allclose(image, wanted, atol=1e-6)
 
 
+def test_integers_are_pixels_as_they_are_stored(trained):
+  batch = trained.data['test']
+  stored = np.asarray(batch.x).reshape(-1, *batch.shape)
+  wanted = trained.encode(np.asarray(batch.images()))
+  for x in (stored, stored.astype(np.int64)):
+    np.testing.assert_array_equal(trained.encode(x), wanted)
+
+
+def test_no_examples_have_no_codes_and_no_images(trained):
+  assert trained.encode(np.zeros((0, 6, 5, 2))).shape == (0, 3)
+  assert trained.decode(np.zeros((0, 3))).shape == (0, 6, 5, 2)
+  assert trained.reconstruct(np.zeros((0, 6, 5, 2))).shape == (0, 6, 5, 2)
+
+
+def test_what_cannot_be_encoded_is_said(trained):
+  seen = np.zeros((2, 6, 5, 2))
+  with pytest.raises(ValueError, match='one image is a batch of one'):
+    trained.encode(seen[0])
+  with pytest.raises(ValueError, match='values that are not finite'):
+    trained.encode(np.full_like(seen, np.nan))
+  for use in (trained.encode, trained.reconstruct):
+    with pytest.raises(ValueError, match='this model is given nothing'):
+      use(seen, np.eye(3))
+
+
+def test_a_labelled_model_wants_a_label_for_each_example(trained):
+  ex = dataclasses.replace(trained.ex, view=views.labelled)
+  labelled = dataclasses.replace(trained, ex=ex)
+  seen = np.zeros((2, 6, 5, 2))
+  for use in (labelled.encode, labelled.reconstruct):
+    with pytest.raises(ValueError, match=r'needs what it is given.*\[N, 3\]'):
+      use(seen)
+    with pytest.raises(ValueError, match=r'2 examples are given \[3, 3\], not'):
+      use(seen, np.eye(3))
+  with pytest.raises(ValueError, match=r'5 examples are given \[3, 3\], not'):
+    labelled.generate(5, given=np.eye(3))
+
+
 def test_generated_images_depend_on_the_seed_alone(trained):
   a, again, other = (trained.generate(4, seed) for seed in (1, 1, 2))
   assert a.shape == (4, 6, 5, 2)

@@ -161,7 +161,9 @@ def test_a_directory_without_a_run_is_refused(tmp_path):
 @pytest.mark.slow
 def test_images_and_codes_that_do_not_fit_are_one_clear_line(outcome):
   loaded = vae_jax.load(outcome.run_dir)
-  with pytest.raises(ValueError, match='images of 6x5x1, not 7x5x3'):
+  with pytest.raises(
+    ValueError, match=r'images \[N, 6, 5, 1\], not \[2, 7, 5, 3\]'
+  ):
     loaded.encode(np.zeros((2, 7, 5, 3)))
   with pytest.raises(ValueError, match='has 3 latents, not 4'):
     loaded.decode(np.zeros((2, 4)))
@@ -266,7 +268,9 @@ def test_images_of_another_size_are_refused_and_nothing_is_written(
   outcome, tmp_path
 ):
   np.savez(tmp_path / 'large.npz', x=np.zeros((3, 8, 8), np.uint8))
-  with pytest.raises(Refused, match='large.npz.*6x5x1, not 8x8x1'):
+  with pytest.raises(
+    Refused, match=r'large.npz.*6, 5, 1\], not \[3, 8, 8, 1\]'
+  ):
     source = tmp_path / 'large.npz'
     use.use('embed', outcome.run_dir, [source], tmp_path / 'out', '1', '0')
   assert not (tmp_path / 'out').exists()
@@ -290,6 +294,19 @@ def test_a_labelled_model_generates_the_classes_in_turn(conditional, tmp_path):
   np.testing.assert_allclose(found, wanted, atol=0.5 / 255 + 1e-6)
   with Image.open(paths[0]) as picture:
     assert picture.height > picture.width / 2  # two rows of three classes
+  names = [path.name for path in paths[1:5]]
+  assert names == [
+    '00000_a.png', '00001_b.png', '00002_c.png', '00003_a.png',
+  ]  # fmt: skip
+
+
+def test_images_that_differ_in_their_ending_keep_it(tmp_path):
+  images = np.zeros((3, 4, 4, 1))
+  found = use.write_images(images, ['a/0.png', 'a/0.jpg', 'b.gif'], tmp_path)
+  names = ['a/0.png.png', 'a/0.jpg.png', 'b.gif.png']
+  assert found == [tmp_path / 'images' / name for name in names]
+  assert all(path.exists() for path in found)
+  assert use.as_name('T-shirt/top, 2 ü') == 'T-shirt-top-2-ü'
 
 
 @pytest.mark.slow

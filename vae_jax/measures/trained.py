@@ -115,13 +115,23 @@ class Trained:
     return examples.on_host(self.ex, few, self.hyper, key)
 
   def encode(self, seen, given=None):
-    """Posterior means: [N, Z]; ValueError if the images do not fit."""
-    wanted = config.example_shapes(self.ex, self.data['test']).seen.shape[1:]
-    if np.shape(seen)[1:] != wanted:
+    """Posterior means of images [N, H, W, C], floats in [0, 1] or integers as
+    they are stored, 0 to 255: [N, Z]; ValueError if they do not fit."""
+    seen, shapes = np.asarray(seen), self._shapes()
+    wanted = shapes.seen.shape[1:]
+    if seen.shape[1:] != wanted:
+      one = ': one image is a batch of one' * (seen.shape == wanted)
       raise ValueError(
-        f'this model sees images of {size_in_words(wanted)}, not '
-        f'{size_in_words(np.shape(seen)[1:])}'
+        f'this model sees images [N, {", ".join(map(str, wanted))}], not '
+        f'{list(seen.shape)}{one}'
       )
+    if seen.dtype.kind in 'ui':
+      seen = seen.astype(np.float32) / self.data['test'].scale
+    if not np.isfinite(seen).all():
+      raise ValueError('images hold values that are not finite')
+    self._check_given(len(seen), given)
+    if not len(seen):
+      return np.zeros((0, self.ex.latents), np.float32)
     return _chunked(self._encode, self.state.params, seen, given)
 
   def decode(self, z, given=None):
@@ -131,7 +141,25 @@ class Trained:
         f'this model has {self.ex.latents} latents, not '
         f'{size_in_words(np.shape(z)[1:])}'
       )
+    self._check_given(len(z), given)
+    if not len(z):
+      return np.zeros((0, *self._shapes().wanted.shape[1:]), np.float32)
     return _chunked(self._decode, self.state.params, z, given)
+
+  def _shapes(self) -> Example:
+    return config.example_shapes(self.ex, self.data['test'])
+
+  def _check_given(self, count: int, given):
+    wanted = self._shapes().given
+    if (wanted is None) != (given is None):
+      needs = 'is given nothing' if wanted is None else 'needs what it is given'
+      known = '' if wanted is None else f': [N, {wanted.shape[-1]}]'
+      raise ValueError(f'this model {needs} with each example{known}')
+    if given is not None and np.shape(given) != (count, *wanted.shape[1:]):
+      raise ValueError(
+        f'{count} examples are given {list(np.shape(given))}, not '
+        f'{[count, *wanted.shape[1:]]}'
+      )
 
   def reconstruct(self, seen, given=None):
     """Mean images for the mean codes of images: [N, H, W, C]."""
@@ -139,7 +167,9 @@ class Trained:
 
   def generate(self, count: int, seed: int = 0, given=None):
     """Mean images of draws from the prior, or what the network makes of draws
-    in its own way: [count, H, W, C]."""
+    in its own way: [count, H, W, C]; ValueError for another count of what is
+    given."""
+    self._check_given(count, given)
     key_B = jax.random.split(jax.random.key(seed), count)
     if self.model.network.generate:
       return self._generated(key_B, given)

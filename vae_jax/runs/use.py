@@ -3,6 +3,7 @@
 import contextlib
 import math
 import pathlib
+import re
 
 import jax
 import numpy as np
@@ -171,8 +172,14 @@ def generate(trained: Trained, count: int, seed: int, out_dir):
   grid = whole.reshape(-1, columns, *whole.shape[1:])
   picture = made_sure_of(out_dir) / 'samples.png'
   title = 'Decoded draws from the prior'
-  figures.save(figures.grid(grid, title=title), picture)
   names = [f'{i:05d}' for i in range(count)]
+  told = {}
+  if given is not None:
+    classes = trained.data['test'].classes
+    told = {'x_label': 'class', 'x_ticks': classes[:columns]}
+    asked = (as_name(classes[i % len(classes)]) for i in range(count))
+    names = [f'{name}_{word}' for name, word in zip(names, asked, strict=True)]
+  figures.save(figures.grid(grid, title=title, **told), picture)
   return [picture, *write_images(images, names, out_dir)]
 
 
@@ -190,15 +197,24 @@ def labels_in_turn(trained: Trained, count: int):
   ]
 
 
+def as_name(text: str) -> str:
+  """The text as part of a file's name."""
+  return re.sub(r'[^\w.-]+', '-', text)
+
+
 def write_images(images, names, out_dir) -> list[pathlib.Path]:
-  """Images [N, H, W, C] in [0, 1] as PNGs in out_dir/images."""
+  """Images [N, H, W, C] in [0, 1] as PNGs in out_dir/images, NAME.png for
+  NAME.jpg, or NAME.jpg.png where there is another NAME."""
   from PIL import Image
 
   folder, paths = made_sure_of(pathlib.Path(out_dir) / 'images'), []
   pixels = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
-  for name, pixel_HWC in zip(names, pixels, strict=True):
+  short = [pathlib.PurePath(name).with_suffix('.png') for name in names]
+  if len(set(short)) < len(names):
+    short = [f'{name}.png' for name in names]
+  for name, pixel_HWC in zip(short, pixels, strict=True):
     flat = pixel_HWC[..., 0] if pixel_HWC.shape[-1] == 1 else pixel_HWC
-    paths.append(folder / pathlib.PurePath(name).with_suffix('.png'))
+    paths.append(folder / name)
     paths[-1].parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(flat).save(paths[-1])
   return paths

@@ -46,6 +46,15 @@ def test_floats_are_rounded_and_zeros_and_ones_kept(saved):
     np.testing.assert_array_equal(batch.x, ink.reshape(20, -1))
 
 
+def test_floats_of_single_precision_may_be_off_by_their_rounding(saved):
+  x = pictures(20, (4, 6))
+  x[0, 0, 0] = 255
+  floats = (x / 255).astype(np.float32) * np.float32(1.0000002)
+  assert floats.max() > 1
+  batch = data.own_images(saved(x=floats))[0]
+  np.testing.assert_array_equal(batch.x, x.reshape(20, -1))
+
+
 X = pictures(6)
 
 

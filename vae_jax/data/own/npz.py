@@ -122,8 +122,9 @@ def check_images(x, name: str):
   low, high = x.min(), x.max()
   if x.dtype.kind == 'f' and not (np.isfinite(low) and np.isfinite(high)):
     raise DataError(f'{name} holds values that are not finite')
-  top = 1 if x.dtype.kind == 'f' else 255
-  if x.dtype.kind in 'uif' and (low < 0 or high > top):
+  # x / 255 in single precision may be 1.0000002.
+  top, off = (1, 1e-5) if x.dtype.kind == 'f' else (255, 0)
+  if x.dtype.kind in 'uif' and (low < -off or high > top + off):
     raise DataError(
       f'{name} lies in [{low:g}, {high:g}]: uint8 or floats in [0, 1] are '
       'expected'
@@ -141,7 +142,7 @@ def stored(x, binary: bool) -> np.ndarray:
   if x.dtype.kind == 'b' and not binary:
     x = x.astype(np.float32)
   if x.dtype.kind == 'f' and not binary:
-    x = np.rint(x * np.float32(255))
+    x = np.rint(np.clip(x, 0, 1) * np.float32(255))
   return np.ascontiguousarray(x, np.uint8).reshape(len(x), -1)
 
 
