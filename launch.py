@@ -93,7 +93,7 @@ def attempt(argv: list[str]) -> int:
     return 2
   except Interrupted as error:
     if error.together:
-      print(f'error: {error}', file=sys.stderr)
+      print(f'error: {console.named(str(error))}', file=sys.stderr)
       return hosts.finish(128 + error.signal)
     complain(error)
     return 128 + error.signal
@@ -123,9 +123,7 @@ def dispatch(argv: list[str]) -> int:
   if flags.list:
     show(experiments.listing())
     return 0
-  machine.join(
-    {name: flags[name].value for name in machine.SEVERAL}, flags.mode
-  )
+  machine.join(flags.flag_values_dict())
   machine.check_jax()
   with bucket.copied(flags.workdir) as flags.workdir:
     if flags.mode in USES:
@@ -193,10 +191,14 @@ class Chosen(NamedTuple):
 
 def chosen(values) -> Chosen:
   """The runs of the flags and of the run directory, if it holds any."""
+  from vae_jax import hosts
   from vae_jax.config import grid
   from vae_jax.runs.settings import config_of
 
-  before = (values.workdir and config_of(values.workdir)) or {}
+  before = None
+  if hosts.first() and values.workdir:
+    before = config_of(values.workdir)
+  before = hosts.told(before) or {}
   name = values.experiment or before.get('experiment')
   if not name:
     raise UsageError(
@@ -223,9 +225,10 @@ def chosen(values) -> Chosen:
 def run(values) -> int:
   """Trains, measures or reports on runs, and prints what came out; the exit
   code."""
+  from vae_jax import hosts
   from vae_jax.runs import command, directory
 
-  if values.mode != 'train':
+  if values.mode != 'train' and hosts.first():
     check_holds_run(values)
     directory.check_writable(pathlib.Path(values.workdir), 'workdir')
   name, members, changes, data_dir = chosen(values)

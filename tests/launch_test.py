@@ -240,7 +240,7 @@ def test_a_run_from_flags_to_results(launched, compiled, tiny_data, tmp_path):
   assert code == 0
   # So that their absence says something where a flag is wrong.
   assert {'jit(init)', 'jit(_fun)'} <= set(compiled)
-  assert 'vae on tiny, test split, after 4 steps' in out
+  assert 'vae on tiny, test split of 10, trained on 16, after 4 steps' in out
   promised = {'config.json', 'metrics.jsonl', 'results.json', 'pictures'}
   assert promised <= {path.name for path in tmp_path.iterdir()}
   assert (tmp_path / 'checkpoints' / '4').is_dir()

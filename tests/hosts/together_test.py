@@ -76,6 +76,10 @@ def test_hosts_that_differ_are_refused_with_the_difference(meeting):
   assert meeting(lambda i: together.agree('data', {'a': [1, 2]})) == [None] * 3
 
 
+def test_all_hear_what_every_host_says(meeting):
+  assert meeting(lambda i: together.said_by_all(i * i)) == [[0, 1, 4]] * 3
+
+
 def test_what_only_one_has_is_a_difference(meeting):
   def f(i):
     together.agree('command', {'--beta': ['4']} if i else {})
@@ -94,7 +98,7 @@ def test_one_process_alone_waits_for_nobody():
   tree = {'x': np.arange(3), 'key': jax.random.key_data(jax.random.key(0))}
   assert not hosts.several() and hosts.first()
   assert (hosts.count(), hosts.index()) == (1, 0)
-  assert hosts.told((1, 2)) == (1, 2)
+  assert hosts.told((1, 2)) == (1, 2) and hosts.said_by_all(4) == [4]
   assert hosts.agree('data', {}) is None and hosts.finish(3) == 3
   assert hosts.given(tree) is tree and hosts.gathered(tree) is tree
   assert isinstance(hosts.fetched(tree)['key'], np.ndarray)
@@ -126,6 +130,15 @@ def test_one_process_alone_waits_for_nobody():
         'SLURM_STEP_TASKS_PER_NODE': '4',
       },
       [0],
+    ),
+    (
+      {
+        'CUDA_VISIBLE_DEVICES': '0,1,2,3',
+        'SLURM_LOCALID': '1',
+        'SLURM_STEP_TASKS_PER_NODE': '2',
+        'SLURM_GPUS_ON_NODE': '8',
+      },
+      [0, 1, 2, 3],
     ),
   ],
 )

@@ -1,6 +1,6 @@
 import pytest
 
-from vae_jax.hosts import watch
+from vae_jax.hosts import joined, watch
 
 
 @pytest.fixture
@@ -148,11 +148,73 @@ def test_a_call_may_take_longer_where_calls_are_long(clock, monkeypatch):
   assert limit('call', 60.0) == 150 and limit('data', 60.0) == 600
 
 
-def test_marks_count_only_where_there_is_a_watch(monkeypatch):
-  before = watch.Now.sequence
-  watch.mark('data')
-  assert watch.Now.sequence == before
-  monkeypatch.setattr(watch.Now, 'thread', object())
-  monkeypatch.setattr(watch.Now, 'sequence', 3)
-  watch.mark('data')
-  assert (watch.Now.sequence, watch.Now.phase) == (4, 'data')
+def test_what_all_do_alike_is_counted(monkeypatch):
+  monkeypatch.setattr(watch.Now, 'thread', None)
+  for name in ('sequence', 'phase', 'since', 'longest_s'):
+    monkeypatch.setattr(watch.Now, name, getattr(watch.Now, name))
+  watch.Now.sequence, watch.Now.phase = 3, 'start'
+  watch.mark('call')
+  assert (watch.Now.sequence, watch.Now.phase) == (3, 'start')  # one process
+  watch.Now.thread = object()
+  watch.mark('draw')  # of host 0 alone
+  assert (watch.Now.sequence, watch.Now.phase) == (3, 'draw')
+  watch.mark('examples')
+  watch.mark('call')
+  assert (watch.Now.sequence, watch.Now.phase) == (5, 'call')
+
+
+def test_another_program_has_limits_of_its_own(clock, monkeypatch):
+  for name in ('sequence', 'phase', 'since', 'longest_s', 'thread'):
+    monkeypatch.setattr(watch.Now, name, getattr(watch.Now, name))
+  watch.Now.thread, watch.Now.longest_s = object(), 1.0
+  assert watch.limit_s('call', 60.0) == 60
+  watch.mark('compile')
+  assert watch.limit_s('call', 60.0) == 600
+
+
+def test_a_host_that_was_stopped_itself_judges_nobody(clock, monkeypatch):
+  first = watch.Watch(0, 2, 60.0, None)
+  beats = {'0': beat(1), '1': beat(1)}
+  monkeypatch.setattr(watch.store, 'put', lambda *_: None)
+  monkeypatch.setattr(
+    watch.store, 'below', lambda key: beats if key == 'beat' else {}
+  )
+  left, sleep = [3], clock.sleep
+
+  def slept(seconds):
+    left[0] -= 1
+    sleep(1000.0 if left[0] == 1 else seconds)  # SIGSTOP, and on
+    first.over = not left[0]
+
+  monkeypatch.setattr(clock, 'sleep', slept)
+  first.end = lambda line: pytest.fail(line)
+  first.run()
+
+
+def test_the_guard_ends_a_host_whose_store_never_answers(clock):
+  ends = []
+  other = watch.Watch(1, 2, 60.0, None)
+  other.end = ends.append
+  other.guard()
+  assert ends == ['host 0 does not answer, nor its machine']
+
+
+def test_a_failed_host_says_why_and_nothing_after_that(monkeypatch):
+  said = []
+  monkeypatch.setattr(watch.store, 'put', lambda key, value: said.append(value))
+  own = watch.Watch(1, 2, 60.0, None)
+  own.say()
+  monkeypatch.setattr(joined.watch.Now, 'thread', own)
+  monkeypatch.setattr(joined.together, 'first', lambda: False)
+  joined.failed('no disk')
+  own.run()
+  assert [one['line'] for one in said] == [None, 'no disk']
+
+
+def test_what_is_still_to_be_done_is_done_before_the_end(monkeypatch, capsys):
+  done = []
+  monkeypatch.setattr(watch.os, '_exit', done.append)
+  monkeypatch.setattr(watch.Now, 'last', lambda: done.append('brought'))
+  watch.end_here('host 1 is gone', then=lambda: done.append('closed'))
+  assert done == ['brought', 'closed', 1]
+  assert capsys.readouterr().err == 'error: host 1 is gone\n'

@@ -1,5 +1,6 @@
 import json
 import pathlib
+import shutil
 import threading
 
 import pytest
@@ -51,19 +52,23 @@ def test_what_is_of_this_machine_is_left_alone(tmp_path):
 def test_a_copy_has_all_that_is_there_and_brings_what_changes(files):
   files.pipe_file('/bucket/run/config.json', b'{}')
   files.pipe_file('/bucket/run/checkpoints/5/state', b'five')
+  files.pipe_file(f'/bucket/run/checkpoints/5/{bucket.SEAL}', b'')
+  files.pipe_file('/bucket/run/checkpoints/7/state', b'half of it')
   with bucket.copied('memory://bucket/run') as here:
     here = pathlib.Path(here)
     assert (here / 'checkpoints' / '5' / 'state').read_bytes() == b'five'
     assert console.named(f'in {here}/a') == 'in memory://bucket/run/a'
     (here / 'checkpoints' / '9').mkdir()
     (here / 'checkpoints' / '9' / 'state').write_bytes(b'nine')
-    (here / 'checkpoints' / '5' / 'state').unlink()
+    assert not (here / 'checkpoints' / '7').exists()
+    shutil.rmtree(here / 'checkpoints' / '5')
     (here / 'config.json').write_bytes(b'{"a": 1}')
     (here / '.lock').touch()
     (here / 'checkpoints' / '9.orbax-checkpoint-tmp').mkdir()
     (here / 'checkpoints' / '9.orbax-checkpoint-tmp' / 'state').touch()
   assert names(files) == [
-    '/bucket/run/checkpoints/9/state', '/bucket/run/config.json',
+    '/bucket/run/checkpoints/7/state', '/bucket/run/checkpoints/9/state',
+    '/bucket/run/config.json',
   ]  # fmt: skip
   assert files.cat('/bucket/run/config.json') == b'{"a": 1}'
   assert not here.exists()
@@ -132,3 +137,16 @@ def test_a_run_in_a_bucket_goes_on_and_is_measured(files, tiny_data, launched):
   assert json.loads(files.cat('/bucket/run/results.json'))['step'] == 8
   code, out, _ = launched('--workdir=memory://bucket/run', '--mode=report')
   assert code == 0 and 'memory://bucket/run' in out
+
+
+def test_what_a_run_is_comes_first_and_the_seals_last():
+  names = [
+    'checkpoints/9/state/d', f'checkpoints/9/{bucket.SEAL}', 'metrics.jsonl',
+    f'seed=0/checkpoints/9/{bucket.SEAL}', 'seed=0/checkpoints/9/leaves',
+    'config.json',
+  ]  # fmt: skip
+  assert sorted(names, key=bucket.turn) == [
+    'config.json', 'metrics.jsonl', 'checkpoints/9/state/d',
+    'seed=0/checkpoints/9/leaves', f'checkpoints/9/{bucket.SEAL}',
+    f'seed=0/checkpoints/9/{bucket.SEAL}',
+  ]  # fmt: skip

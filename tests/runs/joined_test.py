@@ -3,7 +3,7 @@ import pytest
 from vae_jax.runs import machine
 from vae_jax.runs.directory import Refused
 
-NONE = dict.fromkeys(machine.SEVERAL)
+NONE = dict.fromkeys(machine.SEVERAL) | {'distributed': False}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ NONE = dict.fromkeys(machine.SEVERAL)
 )
 def test_flags_of_several_processes_that_cannot_be(flags, mode, words):
   with pytest.raises(Refused, match=words):
-    machine.join({**NONE, 'distributed': False, **flags}, mode)
+    machine.join({**NONE, 'mode': mode, **flags})
 
 
 def test_one_of_several_tasks_of_slurm_is_refused(capsys):
@@ -50,7 +50,7 @@ def test_one_of_several_tasks_of_slurm_is_refused(capsys):
 
 
 def test_hosts_may_differ_in_what_is_each_ones_own():
-  found = machine.command(
-    ['--beta=4', '--set=a=1', '--set=b', '--process_id=3', '--data_dir=/x']
-  )
-  assert found == {'--beta': ['4'], '--set': ['a=1', 'b']}
+  flags = {'beta': '4', 'set': ['a=1'], 'process_id': '3', 'data_dir': '/x'}
+  nothing = {'arms': None, 'input': [], 'list': False}
+  found = machine.command(flags | nothing)
+  assert found == {'--beta': '4', '--set': ['a=1']}

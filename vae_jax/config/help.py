@@ -24,8 +24,8 @@ MODES = ('train', 'evaluate', 'report', 'benchmark', *USES)
 FLAGS = {
   'experiment': 'a file of experiments/, see --list',
   'mode': f'{", ".join(MODES)} (train)',
-  'workdir': 'run directory; one that holds a run goes on with it '
-  '(runs/EXPERIMENT/DATE-TIME)',
+  'workdir': 'run directory, or gs://BUCKET/RUN; one that holds a run goes on '
+  'with it (runs/EXPERIMENT/DATE-TIME)',
   'data_dir': 'where prepared datasets lie',
   'set': 'FIELD=VALUE for any field, a function as NAME or '
   'NAME(ARGUMENT=VALUE); FIELD.ARGUMENT=VALUE for an argument of its function; '
@@ -43,7 +43,8 @@ FLAGS = {
   'num_processes': 'how many there are',
   'process_id': 'which of them this is, from 0',
   'patience': 'seconds after which several hosts end if one does not come to '
-  'the end of a call of K steps; ten times that to read and to compile (60)',
+  'the end of a call of K steps; ten times that to start, read, compile, test '
+  'and save (60)',
   'profile': 'with --mode=benchmark: writes a trace of a few calls',
   'list': 'lists the experiments, one line each',
   'help': 'shows this text; with --experiment, its defaults',
@@ -107,6 +108,8 @@ def check(values):
   values.input = list(map(os.path.expanduser, values.input))
   if values.profile and values.mode != 'benchmark':
     raise ConfigError('--profile goes with --mode=benchmark')
+  if values.profile and values.distributed:
+    raise ConfigError('--profile is of one process: leave --distributed out')
   if values.mode not in MODES:
     raise ConfigError(
       f'--mode must be one of {", ".join(MODES)}, not {values.mode!r}'

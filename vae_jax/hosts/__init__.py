@@ -7,8 +7,8 @@ by collectives.
 
 service   the server of the store, which outlives host 0
 store     what all hosts read and write
-together  which host this is; what one tells, what all must agree on
 watch     no host waits for a dead or stuck one
+together  which host this is; what one tells, what all must agree on
 joined    how a process becomes one of several, and how it leaves
 """
 
@@ -23,13 +23,14 @@ from vae_jax.hosts.together import (
   given,
   index,
   lies_in_parts,
+  said_by_all,
   several,
   told,
 )
-from vae_jax.hosts.watch import mark
+from vae_jax.hosts.watch import at_end, mark
 
 __all__ = [
-  'HostsError', 'agree', 'blamed', 'count', 'failed', 'fetched', 'finish',
-  'first', 'gathered', 'given', 'index', 'join', 'lies_in_parts', 'mark',
-  'several', 'told',
+  'HostsError', 'agree', 'at_end', 'blamed', 'count', 'failed', 'fetched',
+  'finish', 'first', 'gathered', 'given', 'index', 'join', 'lies_in_parts',
+  'mark', 'said_by_all', 'several', 'told',
 ]  # fmt: skip

@@ -81,12 +81,12 @@ def named() -> bool:
 
 
 def _end_first(line: str):
-  watch.end_here(line, LINGER_S)
+  watch.end_here(line, LINGER_S, store.close)
 
 
 def own_devices(environment) -> list[int] | None:
   """Which of the GPUs that it sees a task of SLURM takes: its share of its
-  node's. None, all, anywhere else; jax would take one."""
+  node's, where jax would take one. None anywhere else: what jax takes."""
   seen = environment.get('CUDA_VISIBLE_DEVICES', '')
   local = environment.get('SLURM_LOCALID', '')
   tasks = environment.get('SLURM_STEP_TASKS_PER_NODE', '')  # as '4(x2)'
@@ -94,8 +94,9 @@ def own_devices(environment) -> list[int] | None:
     return None
   count = len(seen.split(','))
   n = int(re.match('[0-9]*', tasks)[0] or 1)
-  if count < n:  # SLURM has divided them already
-    return list(range(count))
+  all_of_node = environment.get('SLURM_GPUS_ON_NODE', '')
+  if count < n or all_of_node.isdecimal() and count < int(all_of_node):
+    return list(range(count))  # SLURM has divided them already
   each = count // n
   start = int(local) % n * each
   return list(range(start, start + each))
@@ -119,13 +120,13 @@ def failed(line: str):
   own = watch.Now.thread
   if own is None:
     return
-  own.line = line
+  own.line, own.over = line, True
   with contextlib.suppress(Exception):
     own.say()
     if together.first():
       store.put('verdict/line', f'host 0: {line}')
-  own.over = True
-  time.sleep(LINGER_S if together.first() else 0)
+      time.sleep(LINGER_S)
+      store.close()
 
 
 def blamed(error: Exception) -> str:

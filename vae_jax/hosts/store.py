@@ -18,6 +18,21 @@ def client():
   return distributed.global_state.client
 
 
+def members() -> tuple[int, int]:
+  """(which process this is, of how many), without starting a device."""
+  from jax._src import distributed
+
+  state = distributed.global_state
+  return (
+    (0, 1)
+    if state.client is None
+    else (
+      state.process_id,
+      state.num_processes,
+    )
+  )
+
+
 def close():
   """Ends the server, on host 0: nobody needs it any more."""
   from jax._src import distributed

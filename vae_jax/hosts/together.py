@@ -9,9 +9,10 @@ import json
 import jax
 import numpy as np
 
-from vae_jax.hosts import store
+from vae_jax.hosts import store, watch
 
-_said = itertools.count()  # every host says the same number of things
+# How many things have been said: as many on every host that is as far.
+_said = itertools.count(1)
 
 
 class HostsError(Exception):
@@ -20,17 +21,17 @@ class HostsError(Exception):
 
 def several() -> bool:
   """Whether this process is one of several."""
-  return store.client() is not None and jax.process_count() > 1
+  return count() > 1
 
 
 def count() -> int:
   """How many processes there are."""
-  return jax.process_count() if several() else 1
+  return store.members()[1]
 
 
 def index() -> int:
   """Which of them this is."""
-  return jax.process_index() if several() else 0
+  return store.members()[0]
 
 
 def first() -> bool:
@@ -42,7 +43,7 @@ def told(value=None):
   """What host 0 says here, JSON, for all: it waits for nobody."""
   if not several():
     return value
-  key = f'told/{next(_said)}'
+  key = f'told/{_next()}'
   if first():
     store.put(key, value)
     return json.loads(json.dumps(value))
@@ -54,9 +55,7 @@ def agree(what: str, facts: dict):
   first host that differs from host 0, and in what."""
   if not several():
     return
-  key, facts = f'agree/{next(_said)}', json.loads(json.dumps(facts))
-  store.put(f'{key}/{index()}', facts)
-  others = [store.wait_for(f'{key}/{i}') for i in range(count())]
+  others = said_by_all(json.loads(json.dumps(facts)))
   for i, other in enumerate(others):
     names = dict.fromkeys([*others[0], *other])
     differ = [n for n in names if other.get(n) != others[0].get(n)]
@@ -66,6 +65,20 @@ def agree(what: str, facts: dict):
         f'hosts differ in {what}: {name} is {other.get(name)!r} on host {i} '
         f'and {one.get(name)!r} on host 0'
       )
+
+
+def said_by_all(value) -> list:
+  """What every host says here, JSON, in their order."""
+  if not several():
+    return [value]
+  key = f'all/{_next()}'
+  store.put(f'{key}/{index()}', value)
+  return [store.wait_for(f'{key}/{i}') for i in range(count())]
+
+
+def _next() -> int:
+  watch.together()
+  return next(_said)
 
 
 def given(tree):

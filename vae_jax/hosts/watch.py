@@ -5,6 +5,7 @@ jax alone ends the others of a dead process after its heartbeat, with pages of
 its own, and never notices one that lives and is stuck.
 """
 
+import contextlib
 import os
 import socket
 import sys
@@ -29,17 +30,33 @@ class Now:
   """What this host does, by its main thread's word."""
 
   sequence, phase, since = 0, 'start', time.monotonic()
-  longest_s, thread = 0.0, None
+  longest_s, thread, last = 0.0, None, None
+
+
+def together():
+  """Counts what all hosts do alike: who has done fewer is behind."""
+  Now.sequence += 1
+
+
+def at_end(action):
+  """What is still to be done here if the watch ends this process; None: no
+  more."""
+  Now.last = action
 
 
 def mark(phase: str):
-  """Says what the main thread does from here on: 'call', 'compile', ..."""
+  """Says what the main thread does from here on: 'compile', or, what all hosts
+  do alike, 'call' or 'examples'."""
   if not Now.thread:
     return
   now = time.monotonic()
   if Now.phase in QUICK:
     Now.longest_s = max(Now.longest_s, now - Now.since)
-  Now.sequence, Now.phase, Now.since = Now.sequence + 1, phase, now
+  if phase in QUICK:
+    together()
+  elif phase == 'compile':  # of another program, perhaps
+    Now.longest_s = 0.0
+  Now.phase, Now.since = phase, now
 
 
 def limit_s(phase: str, patience: float) -> float | None:
@@ -59,6 +76,7 @@ class Watch(threading.Thread):
     self.line = None  # why this host itself has failed
     self.heard = dict.fromkeys(map(str, range(count)), (0, time.monotonic()))
     self.reached = time.monotonic()  # when the store last answered
+    self.saying = threading.Lock()
 
   def start(self):
     """Starts it, and the guard that notices when the store does not answer."""
@@ -67,9 +85,8 @@ class Watch(threading.Thread):
 
   def run(self):
     """Says and hears every PERIOD_S, until there is a verdict."""
-    failures = 0
+    failures, before = 0, time.monotonic()
     while not self.over:
-      before = time.monotonic()
       try:
         self.say()
         verdict = store.below('verdict').get('line')
@@ -87,9 +104,9 @@ class Watch(threading.Thread):
           verdict = 'host 0 is gone, and its machine'
       now = self.reached = time.monotonic()
       if now - before > SILENT_S / 2:  # this process itself was stopped
-        self.heard = {
-          name: (beat, now) for name, (beat, _) in self.heard.items()
-        }
+        self.heard = {k: (beat, now) for k, (beat, _) in self.heard.items()}
+        verdict = None
+      before = now
       if verdict and not self.over:
         self.end(verdict)
         return
@@ -97,14 +114,25 @@ class Watch(threading.Thread):
 
   def guard(self):
     """Ends this host when its thread waits in vain for host 0's store."""
+    before = time.monotonic()
     while not self.over:
       time.sleep(PERIOD_S)
-      if self.index and time.monotonic() - self.reached > 2 * SILENT_S:
+      now = time.monotonic()
+      if now - before > SILENT_S / 2:  # this process itself was stopped
+        self.reached = now
+      before = now
+      if self.index and now - self.reached > 2 * SILENT_S:
         self.end('host 0 does not answer, nor its machine')
         return
 
   def say(self):
-    """Says that this host is alive, and what it does."""
+    """Says that this host is alive, and what it does, or why it has failed:
+    nothing after that."""
+    with self.saying:
+      if not self.over or self.line:
+        self._say()
+
+  def _say(self):
     self.beat += 1
     store.put(
       f'beat/{self.index}',
@@ -174,8 +202,15 @@ def stuck(behind: dict) -> str:
   )
 
 
-def end_here(line: str, linger_s: float = 0.0):
-  """Ends this process with one line; host 0 stays until others have read it."""
+def end_here(line: str, linger_s: float = 0.0, then=None):
+  """Ends this process with one line; host 0 stays until others have read it,
+  and does what is to be done `then`."""
   print(f'error: {line}', file=sys.stderr, flush=True)
+  if Now.last:
+    with contextlib.suppress(Exception):
+      Now.last()
   time.sleep(linger_s)
+  if then:
+    with contextlib.suppress(Exception):
+      then()
   os._exit(1)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from vae_jax import config
+from vae_jax import config, hosts
 from vae_jax.config.experiment import Experiment
 from vae_jax.data import Batch, spread
 from vae_jax.factors.hyper import Hyper
@@ -56,10 +56,11 @@ def nll(
     at_DnB = padded_index(len(chosen), layout.shares, size)
     position_DnB = np.where(at_DnB >= 0, chosen[at_DnB], -1).astype(np.int32)
     # A call per batch: a signal need not wait for all of them.
-    log_p_nRDB = [
-      call(few, hyper, state, (at_DnB[:, i], position_DnB[:, i]))
-      for i in range(at_DnB.shape[1])
-    ]
+    log_p_nRDB = []
+    for i in range(at_DnB.shape[1]):
+      hosts.mark('call')
+      index = at_DnB[:, i], position_DnB[:, i]
+      log_p_nRDB.append(call(few, hyper, state, index))
     log_p_RDnB = np.stack(log_p_nRDB, 2).astype(np.float64)
     return [
       as_results(ex, data, log_p_N) for log_p_N in log_p_RDnB[:, at_DnB >= 0]

@@ -9,8 +9,10 @@ import dataclasses
 
 import numpy as np
 
-from vae_jax.console import words
+from vae_jax.console import counted, words
 from vae_jax.measures.trained import Run
+
+FEW = 20  # test images, of which fewer tell nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +123,11 @@ def against_rivals(runs, metric: str) -> str:
   """One line on runs of one label, as means over them; '' without rivals."""
   if any(metric not in run.results for run in runs):
     return f'none: {metric} is not measured'
+  count = runs[0].results.get('test_images', FEW)
+  if count < FEW:
+    return (
+      f'none: {counted(count, "test image")}, at least {FEW} tell something'
+    )
   rivals = runs[0].results.get('baselines', {})
   gaps = {
     name: np.array(

@@ -5,7 +5,10 @@ from vae_jax.measures.trained import Run
 
 TIMES = ('steps_per_s', 'images_per_s', 'compile_s', 'wall_s')
 # Numbers of a run that a table of many runs has no column for.
-APART = ('step', 'nll_iw_samples', 'nll_iw_images', 'nll_iw_stderr_nats')
+APART = (
+  *('step', 'train_images', 'test_images'),
+  *('nll_iw_samples', 'nll_iw_images', 'nll_iw_stderr_nats'),
+)
 COLUMNS = 8
 
 
@@ -16,14 +19,18 @@ def of_run(run: Run) -> list[str]:
   names = [
     name
     for name, value in results.items()
-    if isinstance(value, int | float) and name not in ('step', *TIMES)
+    if isinstance(value, int | float) and name not in (*APART[:3], *TIMES)
   ]
   rows = [
     (name, results[name], *(r.get(name, '') for r in rivals.values()))
     for name in names
   ]
   header = ('', 'this model', *map(words, rivals))
-  what = f'on {run.ex.dataset}, test split, after {results["step"]} steps'
+  sizes = [results.get(f'{split}_images') for split in ('train', 'test')]
+  split = 'test split'
+  if None not in sizes:
+    split += ' of {1:,}, trained on {0:,},'.format(*sizes)
+  what = f'on {run.ex.dataset}, {split} after {results["step"]} steps'
   return [what, table(rows, header)]
 
 

@@ -18,6 +18,7 @@ from vae_jax.console import say
 from vae_jax.runs.directory import Refused, RunError
 
 EVERY_S = 30.0
+SEAL = 'commit_success.txt'  # which orbax writes last
 UNFINISHED = re.compile(r'orbax-checkpoint-tmp|(^|/)\.[^/]*$')
 
 
@@ -43,12 +44,14 @@ def copied(workdir: str | None):
   stop = threading.Event()
   thread = threading.Thread(target=copy.keep, args=(stop,), daemon=True)
   thread.start()
+  hosts.at_end(copy.bring)
   try:
     yield str(copy.here)
   finally:
     with signals.finishing():
       stop.set()
       thread.join()
+      hosts.at_end(None)
       try:
         copy.bring()
       except Exception as error:
@@ -57,7 +60,7 @@ def copied(workdir: str | None):
           f'{copy.url} has not all of the run ({short(error)}): it is in '
           f'{copy.here}'
         ) from error
-    shutil.rmtree(copy.here.parent, ignore_errors=True)
+      shutil.rmtree(copy.here.parent, ignore_errors=True)
 
 
 class Copy:
@@ -76,7 +79,8 @@ class Copy:
       parent = pathlib.Path(tempfile.mkdtemp(prefix='vae_jax-'))
       self.here = parent / self.url.rpartition('/')[2]
       self.here.mkdir()
-      for path in self.files.find(self.root):
+      names = self.files.find(self.root)
+      for path in whole(names):
         own = self.here / path[len(self.root) :].lstrip('/')
         own.parent.mkdir(parents=True, exist_ok=True)
         self.files.get_file(path, str(own))
@@ -102,7 +106,7 @@ class Copy:
     """Brings to the bucket what has changed since the last time, new files
     before what has gone is removed there."""
     now = self.held()
-    for name in sorted(now.keys() - self.same(now)):
+    for name in sorted(now.keys() - self.same(now), key=turn):
       place = f'{self.root}/{name}'
       self.files.makedirs(place.rpartition('/')[0], exist_ok=True)
       if (self.here / name).exists():  # or it has just gone
@@ -126,6 +130,26 @@ class Copy:
         if not told:
           say(f'note: {self.url} is not kept up: {short(error)}')
         told = True
+
+
+def turn(name: str) -> tuple:
+  """The place of a file in the order in which they are brought: what a run is,
+  its figures, its checkpoints, of each the seal last."""
+  saved = '/checkpoints/' in f'/{name}'
+  return name != 'config.json', saved, name.endswith(f'/{SEAL}'), name
+
+
+def whole(names: list[str]) -> list[str]:
+  """The names without those of checkpoints that have no seal: not all of such
+  a one has come there."""
+  sealed = {name[: -len(SEAL)] for name in names if name.endswith(f'/{SEAL}')}
+  steps = re.compile(r'.*/checkpoints/[0-9]+/')
+  found = []
+  for name in names:
+    step = steps.match(f'/{name}')
+    if not step or step[0][1:] in sealed:
+      found.append(name)
+  return found
 
 
 def short(error: Exception) -> str:

@@ -225,7 +225,7 @@ def check_writable(path: pathlib.Path, flag: str):
   except UnicodeEncodeError as error:
     raise Refused(f'--{flag}={str(path)!a} is no UTF-8') from error
   if re.match('[a-z0-9]{2,}:/', str(path)):
-    raise Refused(f'--{flag}={path}: only a directory of this machine can be')
+    raise Refused(f'--{flag}={path}: a bucket is for --workdir=gs://BUCKET/RUN')
   above = (path, *path.absolute().parents)
   if link := next(
     (p for p in above if p.is_symlink() and not p.exists()), None

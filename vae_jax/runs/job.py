@@ -223,7 +223,10 @@ def finished(ready: Placed, tests: list[dict], rates: dict, clock, drawn: bool):
     step = {'step': int(state.step)}
     if run.member.ex.skip_nonfinite:
       step['skipped_updates'] = int(state.refused)
-    results = step | test | nll | (rates or timed(run.run_dir))
+    sizes = {
+      f'{split}_images': job.splits[split].size for split in ('train', 'test')
+    }
+    results = step | sizes | test | nll | (rates or timed(run.run_dir))
     trained = trained_of(job, run, state, results)
     args = trained, run.run_dir, clock, bool(run.writer), shared, drawn
     done[run.member.name] = finish.finish_run(*args)

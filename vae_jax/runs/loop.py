@@ -72,13 +72,23 @@ def loop(ready: Placed, clock, where) -> tuple[State, list[dict], dict]:
           if over:  # what comes now may be stopped anywhere
             wait(ready)
         saved = time.monotonic()
-    if step < job.total and (caught := caught or asked_to_stop(metrics)):
-      line = f'{caught.name} at step {step} of {job.total}: saved, go on'
-      raise Interrupted(f'{line} with --workdir={where}', int(caught), True)
+    if caught := heard_by_any() if hosts.several() else signals.caught():
+      at = f'{caught.name} at step {step} of {job.total}: saved'
+      if step < job.total:
+        line = f'{at}, go on with --workdir={where}'
+        raise Interrupted(line, int(caught), hosts.several())
+      if hosts.several():  # one alone says what else is there
+        raise Interrupted(at, int(caught), True)
   if tests is None:
     with clock('evaluate'):
       tests = tested(ready, measure, state)
   return state, tests, throughput(job.ex, step - first, clock)
+
+
+def heard_by_any() -> signal.Signals | None:
+  """The signal that has come to any host, late ones too: all are here."""
+  number = max(hosts.said_by_all(int(signals.caught() or 0)))
+  return signal.Signals(number) if number else None
 
 
 def asked_to_stop(metrics) -> signal.Signals | None:

@@ -4,7 +4,6 @@ import contextlib
 import glob
 import os
 import re
-import sys
 import warnings
 
 import jax
@@ -14,10 +13,9 @@ from vae_jax.console import counted, say
 from vae_jax.runs.directory import Refused
 from vae_jax.runs.settings import of_jax, versions
 
-SEVERAL = (
-  *('distributed', 'coordinator_address', 'num_processes', 'process_id'),
-  'patience',
-)
+# Flags of one process of several, and those that each may have its own of.
+SEVERAL = 'coordinator_address', 'num_processes', 'process_id', 'patience'
+OWN = 'process_id', 'data_dir', 'patience'
 DAMAGED = "Error reading persistent compilation cache entry for '([^']+)'"
 
 
@@ -77,20 +75,20 @@ def drop_damaged(cache: str):
   warnings.showwarning = shown
 
 
-def join(asked: dict, mode: str):
-  """Joins the other processes of this command, if the flags of SEVERAL say that
-  there are some; Refused if they do not fit, or if this is one of several that
-  do not know of each other."""
-  given = {
-    k: v for k, v in asked.items() if k != 'distributed' and v is not None
-  }
-  if not asked['distributed']:
+def join(flags: dict):
+  """Joins the other processes of this command, if its flags say that there are
+  some; Refused if they do not fit, or if this is one of several that do not
+  know of each other."""
+  given = {k: flags[k] for k in SEVERAL if flags[k] is not None}
+  if not flags['distributed']:
     if given:
       raise Refused(f'--{next(iter(given))} goes with --distributed')
     alone(os.environ)
     return
-  if mode not in ('train', 'evaluate', 'benchmark'):
-    raise Refused(f'--mode={mode} needs one process: leave --distributed out')
+  if flags['mode'] not in ('train', 'evaluate', 'benchmark'):
+    raise Refused(
+      f'--mode={flags["mode"]} needs one process: leave --distributed out'
+    )
   n = whole(given, 'num_processes', 1, 2**20)
   i = whole(given, 'process_id', 0, 2**20 if n is None else n - 1)
   address = given.get('coordinator_address')
@@ -98,7 +96,13 @@ def join(asked: dict, mode: str):
     raise Refused(f'coordinator_address must be HOST:PORT, not {address!r}')
   patience = whole(given, 'patience', 1, 10**6) or 60
   hosts.join(address, n, i, patience)
-  hosts.agree('command', command(sys.argv[1:]) | of_jax() | versions())
+  hosts.agree('command', command(flags) | of_jax() | versions() | devices())
+
+
+def devices() -> dict:
+  """Of what kind the devices of this host are, and how many."""
+  own = jax.local_devices()
+  return {'device': own[0].device_kind, 'devices of a host': len(own)}
 
 
 def whole(given: dict, name: str, low: int, high: int) -> int | None:
@@ -111,15 +115,13 @@ def whole(given: dict, name: str, low: int, high: int) -> int | None:
   return int(text)
 
 
-def command(argv: list[str]) -> dict[str, list[str]]:
-  """Flag -> values, of those that all hosts must have alike."""
-  of_each = 'process_id', 'data_dir', 'patience'
-  found = {}
-  for text in argv:
-    name, _, value = text.lstrip('-').partition('=')
-    if name not in of_each:
-      found.setdefault(f'--{name}', []).append(value)
-  return found
+def command(flags: dict) -> dict:
+  """The flags that are given and that all hosts must have alike."""
+  return {
+    f'--{name}': value
+    for name, value in flags.items()
+    if name not in OWN and value not in (None, False, [])
+  }
 
 
 def alone(environment):

@@ -114,6 +114,7 @@ def rounds(run: Begun, reached) -> tuple[Begun, Timed]:
     fed = sent = 0.0
     start = time.perf_counter()
     for _ in range(calls):
+      hosts.mark('call')
       asked = time.perf_counter()
       batch, index = run.examples(step, k)
       given = time.perf_counter()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_jax import data, signals
+from vae_jax import data, hosts, signals
 from vae_jax.config.experiment import Experiment
 from vae_jax.training.devices import Layout, replicate, sent
 
@@ -69,8 +69,9 @@ def feed_of(order: Order, batch: data.Batch) -> 'Feed':
 
 def stays(ex: Experiment, batch: data.Batch, devices) -> bool:
   """Whether a split is to stay on the devices."""
-  asked = {'always': True, 'never': False}
-  return asked.get(ex.resident, fits(batch, devices))
+  if ex.resident != 'auto':
+    return ex.resident == 'always'
+  return hosts.told(fits(batch, devices))  # or one would stream alone
 
 
 def fits(batch: data.Batch, devices) -> bool:
