@@ -9,7 +9,14 @@ the flat decoder is right in 73.9 % after the right step and 65.7 % on its own,
 the one under a conductor of quarter notes in 72.1 and 69.6: it loses 2.5 points
 and not 8.3; with LSTMs of 128 and 10,000 steps (one seed) 2.6 and not 9.5. With
 an embedding a bar (network.bar=16) and one seed it was right in 58 % after
-2,000 steps, where one of quarter notes was in 69.
+2,000 steps, where one of quarter notes was in 69. 2,000 phrases are soon known
+by heart; of 20,000, with LSTMs of 128 and 30,000 steps (one seed, 46 min beside
+other work), the flat decoder is right in 82.3 and 69.9 %, the one under a
+conductor in 83.8 and 80.8, and loses 2.9 points where the other loses 12.4:
+
+  python launch.py --experiment=music_hierarchical --dataset=songs:20000 \\
+    --steps=30000 --set='network.widths=(128,)' \\
+    --set='schedule.learning_rate=warm_cosine(warm=100,steps=30000,last=0.02)'
 """
 
 import dataclasses

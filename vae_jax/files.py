@@ -56,7 +56,8 @@ def replaced(path, mode: str = 'w', **options):
       try:
         os.replace(spare, path)
       except OSError as error:  # which names the spare one first
-        raise OSError(error.errno, error.strerror) from error
+        error.filename = error.filename2 = None
+        raise
     except BaseException:
       with contextlib.suppress(OSError):
         os.unlink(spare)
