@@ -56,8 +56,9 @@ def replaced(path, mode: str = 'w', **options):
       try:
         os.replace(spare, path)
       except OSError as error:  # which names the spare one first
-        error.filename = error.filename2 = None
-        raise
+        if error.errno is None:
+          raise
+        raise OSError(error.errno, error.strerror) from error
     except BaseException:
       with contextlib.suppress(OSError):
         os.unlink(spare)
