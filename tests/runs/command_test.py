@@ -15,7 +15,7 @@ from vae_jax.config import grid
 from vae_jax.factors import objectives, posteriors
 from vae_jax.measures import per_example
 from vae_jax.reports import claims, pictures
-from vae_jax.runs import command, job
+from vae_jax.runs import command, job, plan
 from vae_jax.runs.directory import Refused, RunError
 from vae_jax.training import checkpoint
 
@@ -414,3 +414,33 @@ def test_measuring_again_studies_again(studied, tmp_path):
   close = functools.partial(np.testing.assert_allclose, atol=1e-6)
   jax.tree.map(close, arrays(path), before)
   assert set(content(tmp_path)) == set(written)
+
+
+def test_a_checksum_tells_examples_apart(batch):
+  found = command.checksum(batch)
+  assert found[0] == batch.size
+  assert command.checksum(batch.replace(x=batch.x.copy())) == found
+  x, label = batch.x.copy(), batch.label.copy()
+  x[3, 4] ^= 1
+  label[5] += 1
+  others = batch.replace(x=x), batch.replace(label=label), batch.take([0, 1])
+  sums = [str(command.checksum(other)) for other in (batch, *others)]
+  assert len(set(sums)) == 4
+  unlabelled = command.checksum(batch.replace(label=None))
+  assert unlabelled == found[:2]
+
+
+def test_hosts_agree_on_the_data_of_every_job(monkeypatch, tiny, tiny_data):
+  ex = dataclasses.replace(tiny, dataset='tiny')
+  planned = plan.jobs([grid.alone(ex)])
+  asked = []
+  monkeypatch.setattr(command.hosts, 'agree', lambda *x: asked.append(x))
+  command.agree_on_data(planned)
+  assert asked == []  # one process alone
+  monkeypatch.setattr(command.hosts, 'several', lambda: True)
+  command.agree_on_data(planned)
+  [(what, sums)] = asked
+  assert what == 'data' and sums == {
+    f'the {split} split of tiny': command.checksum(batch)
+    for split, batch in tiny_data.items()
+  }
