@@ -187,6 +187,15 @@ def test_a_figure_of_images_is_as_wide_as_its_title():
   assert_nothing_is_cut(figures.rows({'x': images_RCHWC[0]}, title))
 
 
+@pytest.mark.parametrize('length, all_fit', [(1, True), (4, True), (5, False)])
+def test_short_names_of_classes_stand_all_at_their_tiles(length, all_fit):
+  names = ['abcdefghij'[i] * length for i in range(10)]
+  figure = figures.grid(np.zeros((2, 10, 8, 8, 1)), x_ticks=names)
+  found = [t.get_text() for t in figure.axes[0].get_xticklabels()]
+  assert (found == names) == all_fit and found[0] == names[0]
+  assert_nothing_is_cut(figure)
+
+
 def test_numbers_on_ticks_have_a_true_minus_and_no_negative_zero():
   figure = figures.grid(
     np.zeros((1, 3, 4, 4, 1)), x_ticks=[-1.6449, -1e-17, 0.05]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
 
+ACROSS = 64  # letters of a tick's size in the width of a mosaic
+
 
 def rows(
   images: Mapping[str, np.ndarray],
@@ -61,7 +63,8 @@ def grid(
   """One seamless mosaic of [rows, columns, H, W, C] floats in [0, 1].
 
   `x_ticks` has a number or text for each column and `y_ticks` for each row
-  from the top, or ValueError; about five are written, at the tiles' centres.
+  from the top, or ValueError; about five are written, at the tiles' centres,
+  or all if they are short names.
   """
   images_RCHWC = _images(images_RCHWC, 5, 'grid')
   down, across, height, width, _ = images_RCHWC.shape
@@ -123,9 +126,16 @@ def _ticks(
   if len(ticks) != count:
     raise ValueError(f'grid: {name} must be {count} values, got {len(ticks)}')
   # An odd number has a middle tile, an even one has none: keep the symmetry.
-  few = count if count <= 6 else 4 + count % 2
+  few = count if count <= 6 or all_fit(ticks) else 4 + count % 2
   at = [int(i) for i in np.linspace(0, count - 1, few).round()]
   return [(i + 0.5) * side - 0.5 for i in at], [_number(ticks[i]) for i in at]
+
+
+def all_fit(ticks: Sequence[Any]) -> bool:
+  """Whether these are names that have room beside each other, as classes."""
+  if not all(isinstance(tick, str) for tick in ticks):
+    return False
+  return sum(len(tick) + 2 for tick in ticks) <= ACROSS
 
 
 def _number(value: Any) -> str:
