@@ -31,7 +31,8 @@ class Server:
       raise RuntimeError(line or 'the server of the hosts did not start')
 
   def shutdown(self):
-    """Ends it: nobody needs it any more."""
+    """Lets it end with this process, which its end would abort: nobody else
+    needs it any more."""
     with contextlib.suppress(OSError):
       self.process.stdin.write(DONE)
       self.process.stdin.flush()
@@ -52,8 +53,8 @@ def outlives_host_0():
 
 
 def serve(args, options):
-  """Runs the server until host 0 says that it is done, or is gone for a while;
-  its process takes no signal that is meant for host 0."""
+  """Runs the server until host 0 is gone, and for a while after that if it has
+  not said that it is done; takes no signal that is meant for host 0."""
   from jaxlib import _jax
 
   for name in ('SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGXCPU'):
@@ -68,7 +69,10 @@ def serve(args, options):
         os._exit(1)
       time.sleep(1)
   print('ready', flush=True)
-  if os.read(0, 1) != DONE:
+  done = os.read(0, 1) == DONE  # or host 0 is gone
+  if done:
+    os.read(0, 1)
+  else:
     time.sleep(STAY_S)
   os._exit(0)
 

@@ -34,7 +34,7 @@ def members() -> tuple[int, int]:
 
 
 def close():
-  """Ends the server, on host 0: nobody needs it any more."""
+  """Lets the server end with host 0, on it: nobody else needs it any more."""
   from jax._src import distributed
 
   distributed.global_state.service.shutdown()
