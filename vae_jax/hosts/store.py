@@ -58,7 +58,7 @@ def wait_for(key: str):
     try:
       text = client().blocking_key_value_get(f'{PREFIX}/{key}', WAIT_MS)
       return json.loads(text)
-    except Exception as error:  # of a type that jaxlib does not name
+    except RuntimeError as error:  # jaxlib's own is one
       if 'DEADLINE_EXCEEDED' not in str(error):
         raise
 
