@@ -62,7 +62,7 @@ class Trained:
     """The same model with these results, rivals or others in `among`."""
     other = dataclasses.replace(self, **changes)
     # What was computed and compiled depends on neither.
-    kept = {'model', 'test', '_tested', '_encode', '_decode'} & vars(
+    kept = {'model', 'test', '_tested', '_shapes', '_encode', '_decode'} & vars(
       self
     ).keys()
     vars(other).update({name: vars(self)[name] for name in kept})
@@ -117,7 +117,7 @@ class Trained:
   def encode(self, seen, given=None):
     """Posterior means of images [N, H, W, C], floats in [0, 1] or integers as
     they are stored, 0 to 255: [N, Z]; ValueError if they do not fit."""
-    seen, shapes = np.asarray(seen), self._shapes()
+    seen, shapes = np.asarray(seen), self._shapes
     wanted = shapes.seen.shape[1:]
     if seen.shape[1:] != wanted:
       one = ': one image is a batch of one' * (seen.shape == wanted)
@@ -143,14 +143,15 @@ class Trained:
       )
     self._check_given(len(z), given)
     if not len(z):
-      return np.zeros((0, *self._shapes().wanted.shape[1:]), np.float32)
+      return np.zeros((0, *self._shapes.wanted.shape[1:]), np.float32)
     return _chunked(self._decode, self.state.params, z, given)
 
+  @functools.cached_property
   def _shapes(self) -> Example:
     return config.example_shapes(self.ex, self.data['test'])
 
   def _check_given(self, count: int, given):
-    wanted = self._shapes().given
+    wanted = self._shapes.given
     if (wanted is None) != (given is None):
       needs = 'is given nothing' if wanted is None else 'needs what it is given'
       known = '' if wanted is None else f': [N, {wanted.shape[-1]}]'
